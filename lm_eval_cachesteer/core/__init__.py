@@ -1,0 +1,1 @@
+"""The method itself: vectors, the edit, prefill and scoring, extraction. Knows nothing of the harness."""

@@ -1,0 +1,96 @@
+"""What a model must share with another for the same vectors to make sense, and the check that it does."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import ArgumentError, VectorMismatchError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The architecture fingerprint of a decoder-only model.
+
+    Attributes:
+        model_type: transformers model type, such as "llama".
+        n_layers: Number of decoder layers.
+        hidden_size: Width of the residual stream.
+        n_kv_heads: Key-value heads of a layer.
+        head_dim: Width of a head.
+        rope_base: Rotary base by attention type ("" where a model has one for all); empty without rotary embedding.
+    """
+
+    model_type: str
+    n_layers: int
+    hidden_size: int
+    n_kv_heads: int
+    head_dim: int
+    rope_base: dict[str, float]
+
+    @classmethod
+    def of(cls, config: Any) -> "Architecture":
+        """Reads the fingerprint from a transformers configuration.
+
+        Raises:
+            ArgumentError: The model is an encoder-decoder.
+        """
+        if getattr(config, "is_encoder_decoder", False):
+            raise ArgumentError(
+                f"{config.model_type} is an encoder-decoder model. KV cache steering edits the prompt's cache of a "
+                "decoder-only model: use one, such as any AutoModelForCausalLM."
+            )
+        text = config.get_text_config(decoder=True)
+        n_heads = getattr(text, "num_attention_heads", 0)
+        hidden_size = text.hidden_size
+        return cls(
+            model_type=text.model_type,
+            n_layers=text.num_hidden_layers,
+            hidden_size=hidden_size,
+            n_kv_heads=getattr(text, "num_key_value_heads", None) or n_heads,
+            head_dim=getattr(text, "head_dim", None) or (hidden_size // n_heads if n_heads else 0),
+            rope_base=dict(_rope_bases(getattr(text, "rope_parameters", None))),
+        )
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+def _rope_bases(parameters: Any) -> Iterator[tuple[str, float]]:
+    if not isinstance(parameters, dict):
+        return
+    if parameters.get("rope_theta") is not None:
+        yield "", float(parameters["rope_theta"])
+    for attention_type, nested in parameters.items():
+        if isinstance(nested, dict) and nested.get("rope_theta") is not None:
+            yield attention_type, float(nested["rope_theta"])
+
+
+def text_sha256(text: str | None) -> str:
+    """SHA-256 of a text in UTF-8; "" for no text."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def check_architecture(name: str, vectors: Architecture | None, model: Architecture) -> None:
+    """Refuses vectors that cannot act on a model.
+
+    Args:
+        name: Name of the vectors, for the message.
+        vectors: Fingerprint recorded with the vectors; None (unknown) passes.
+        model: Fingerprint of the model.
+
+    Raises:
+        VectorMismatchError: Any part of the fingerprint differs; names both sides.
+    """
+    if vectors is None:
+        return
+    theirs, ours = asdict(vectors), asdict(model)
+    differing = [part for part in theirs if theirs[part] != ours[part]]
+    if differing:
+        parts = "; ".join(f"{part}: vectors {theirs[part]!r}, model {ours[part]!r}" for part in differing)
+        raise VectorMismatchError(
+            f"The vectors {name!r} were made for another model ({parts}). Extract vectors from this model: "
+            "cachesteer extract --contrast NAME --pretrained MODEL."
+        )

@@ -1,0 +1,114 @@
+"""Extraction: the mean difference between the caches of positive and negative prompts."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ..errors import ArgumentError
+from .cache import attention_layers, token_columns
+from .decode import PaddedBatch, forward
+from .format import canonical_bytes, write_atomically
+from .prompts import TokenPair
+from .vectors import SteeringVectors, VectorMetadata
+
+Sums = dict[str, Tensor]
+
+
+def extract(
+    model: PreTrainedModel,
+    pairs: Sequence[TokenPair],
+    metadata: VectorMetadata,
+    *,
+    pad_token_id: int,
+    batch_size: int = 4,
+    padding_side: str = "left",
+    progress_file: Path | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> SteeringVectors:
+    """Extracts steering vectors: per layer, mean over pairs of K(positive) - K(negative), likewise for the values.
+
+    K and V are the cached key and value of the last prompt token (arXiv 2507.08799, section 3). Sums are kept in
+    float64 in the order of the pairs, so that stopping and resuming changes no bit.
+
+    Args:
+        model: A decoder-only model.
+        pairs: Contrast pairs as token ids.
+        metadata: Recorded with the vectors.
+        pad_token_id: Any valid token.
+        batch_size: Pairs in one pass; changes speed and memory, not the result beyond rounding.
+        padding_side: "left" or "right".
+        progress_file: Where to keep the sums so far; an interrupted extraction with the same model, pairs and
+            settings goes on from there. Removed by the caller once the vectors are saved.
+        on_progress: Called with the number of pairs done so far.
+
+    Raises:
+        ArgumentError: There are no pairs, or `batch_size` or `padding_side` is out of range.
+    """
+    if not pairs:
+        raise ArgumentError("No contrast pairs to extract from.")
+    if batch_size < 1 or padding_side not in ("left", "right"):
+        raise ArgumentError(
+            f"batch_size={batch_size!r}, padding_side={padding_side!r}. Allowed: batch_size of at least 1, "
+            'padding_side "left" or "right".'
+        )
+    job = _job_fingerprint(pairs, metadata)
+    done, sums = _load_progress(progress_file, job)
+    on_progress(done)
+    while done < len(pairs):
+        chunk = pairs[done : done + batch_size]
+        for differences in _differences(model, chunk, pad_token_id, padding_side):
+            for name, difference in differences.items():
+                sums[name] = sums[name] + difference if name in sums else difference
+        done += len(chunk)
+        if progress_file is not None:
+            progress_file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(progress_file, canonical_bytes(sums, {"job": job, "done": str(done)}))
+        on_progress(done)
+    means = {name: (total / len(pairs)).float() for name, total in sums.items()}
+    return SteeringVectors(
+        keys={int(name[5:]): mean for name, mean in means.items() if name.startswith("keys.")},
+        values={int(name[7:]): mean for name, mean in means.items() if name.startswith("values.")},
+        metadata=metadata,
+    )
+
+
+def _differences(
+    model: PreTrainedModel, pairs: Sequence[TokenPair], pad_token_id: int, padding_side: str
+) -> Iterator[Sums]:
+    prompts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
+    batch = PaddedBatch.of(prompts, pad_token_id, model.device, side=padding_side)
+    cache = forward(model, batch.input_ids, batch.attention_mask, None, keep=1).past_key_values
+    captured: Sums = {}
+    rows = torch.arange(len(prompts))
+    columns = token_columns(batch.attention_mask, -1).cpu()
+    for layer in attention_layers(cache):
+        slots = layer.slots(columns)
+        for name, states in (("keys", layer.keys), ("values", layer.values)):
+            captured[f"{name}.{layer.index}"] = states[rows.to(states.device), :, slots].double().cpu()
+    for i in range(len(pairs)):
+        yield {name: states[i] - states[len(pairs) + i] for name, states in captured.items()}
+
+
+def _job_fingerprint(pairs: Sequence[TokenPair], metadata: VectorMetadata) -> str:
+    described = json.dumps([[pair.positive, pair.negative] for pair in pairs]) + repr(metadata)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _load_progress(path: Path | None, job: str) -> tuple[int, Sums]:
+    """Reads the sums of an interrupted extraction; of another job, or unreadable, they are not used."""
+    if path is None or not path.is_file():
+        return 0, {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("job") != job:
+                return 0, {}
+            return int(metadata["done"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        return 0, {}

@@ -1,0 +1,155 @@
+"""Reading and writing vector files. The format is specified in docs/vector-format.md."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..errors import VectorFileError
+from .architecture import Architecture
+from .vectors import SteeringVectors, VectorMetadata
+
+FORMAT = "cachesteer-vectors"
+FORMAT_VERSION = "1"
+KEY_SPACES = ("post_rope",)
+
+_TENSOR_NAME = re.compile(r"(keys|values)\.(0|[1-9][0-9]{0,5})")
+_OPTIONAL_NUMBERS = ("recommended_c_keys", "recommended_c_values")
+_INTEGERS = ("pair_count", "fewshot_count", "token_position")
+
+
+def save_vectors(vectors: SteeringVectors, path: str | Path) -> None:
+    """Writes vectors to `path`, atomically and with the same bytes every time.
+
+    Raises:
+        OSError: The file cannot be written; nothing is left half-written.
+    """
+    path = Path(path)
+    tensors = {
+        f"{name}.{layer}": tensor.detach().cpu().contiguous()
+        for name, by_layer in (("keys", vectors.keys), ("values", vectors.values))
+        for layer, tensor in by_layer.items()
+    }
+    content = canonical_bytes(tensors, _to_strings(vectors.metadata))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
+def load_vectors(path: str | Path) -> SteeringVectors:
+    """Reads vectors from `path`; executes nothing.
+
+    Raises:
+        VectorFileError: The file is missing, corrupt, not a vector file, or of an unknown format version.
+    """
+    path = Path(path)
+    metadata = read_metadata(path)
+    tensors: dict[str, dict[int, Tensor]] = {"keys": {}, "values": {}}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 - safe_open has no iterator
+            match = _TENSOR_NAME.fullmatch(name)
+            if match is None:
+                raise VectorFileError(
+                    f"{path}: unexpected tensor {name!r}; a vector file holds keys.N and values.N only. "
+                    "Extract the vectors again with `cachesteer extract`."
+                )
+            tensors[match[1]][int(match[2])] = file.get_tensor(name)
+    try:
+        return SteeringVectors(tensors["keys"], tensors["values"], metadata)
+    except VectorFileError as error:
+        raise VectorFileError(f"{path}: {error}") from None
+
+
+def read_metadata(path: str | Path) -> VectorMetadata:
+    """Reads the metadata of a vector file alone.
+
+    Raises:
+        VectorFileError: The file is missing, corrupt, not a vector file, or of an unknown format version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VectorFileError(f"{path}: no such vector file. `cachesteer vectors` lists those that are known by name.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            strings = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise VectorFileError(
+            f"{path}: not a readable safetensors file ({error}). Extract the vectors again with `cachesteer extract`."
+        ) from None
+    if strings.get("format") != FORMAT:
+        raise VectorFileError(
+            f"{path}: not a vector file (metadata 'format' is {strings.get('format')!r}, expected {FORMAT!r}). "
+            "Make one with `cachesteer extract`."
+        )
+    if strings.get("format_version") != FORMAT_VERSION:
+        raise VectorFileError(
+            f"{path}: vector format version {strings.get('format_version')!r} is unknown, this release reads "
+            f"version {FORMAT_VERSION!r}. Upgrade lm-eval-cachesteer, or extract the vectors again."
+        )
+    try:
+        metadata = _from_strings(strings)
+    except (KeyError, ValueError, TypeError) as error:
+        raise VectorFileError(
+            f"{path}: metadata is malformed ({type(error).__name__}: {error}). Extract the vectors again."
+        ) from None
+    if metadata.key_space not in KEY_SPACES:
+        raise VectorFileError(
+            f"{path}: key space {metadata.key_space!r} is unknown, this release reads {', '.join(KEY_SPACES)}. "
+            "Upgrade lm-eval-cachesteer, or extract the vectors again."
+        )
+    return metadata
+
+
+def _to_strings(metadata: VectorMetadata) -> dict[str, str]:
+    strings = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    for name, value in metadata.summary().items():
+        if name == "architecture":
+            strings[name] = metadata.architecture.to_json() if metadata.architecture else "null"
+        elif isinstance(value, str) and name != "offset_token":
+            strings[name] = value
+        else:
+            strings[name] = json.dumps(value, ensure_ascii=False)
+    return strings
+
+
+def _from_strings(strings: dict[str, str]) -> VectorMetadata:
+    values: dict[str, object] = {name: strings[name] for name in VectorMetadata.__dataclass_fields__ if name in strings}
+    architecture = json.loads(strings["architecture"])
+    values["architecture"] = Architecture(**architecture) if architecture is not None else None
+    for name, kind in (("offset_token", str), ("offset_token_id", int)):
+        values[name] = json.loads(strings[name])
+        if not isinstance(values[name], kind | None):
+            raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
+    for name in _INTEGERS:
+        values[name] = int(strings[name])
+    for name in _OPTIONAL_NUMBERS:
+        number = json.loads(strings[name])
+        values[name] = float(number) if number is not None else None
+    return VectorMetadata(**values)  # type: ignore[arg-type]
+
+
+def canonical_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """Serializes to safetensors with the metadata in sorted order, so that equal contents give equal bytes.
+
+    The library orders metadata by a hash that changes from process to process; only the header is rewritten.
+    """
+    content = save(tensors, metadata=metadata)
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

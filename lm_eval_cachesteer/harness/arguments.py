@@ -1,0 +1,153 @@
+"""The model arguments of `hf-cachesteer` beside those of HFLM, checked before anything is loaded."""
+
+import inspect
+import math
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from lm_eval.models.huggingface import HFLM
+from transformers import PreTrainedModel
+
+from ..core.selection import HEADS_HELP, LAYERS_HELP
+from ..errors import ArgumentError
+from ..sources.resolve import VECTORS_HELP
+
+ANSWER_STAGES = ("fresh", "steered")
+
+ALLOWED = {
+    "vectors": VECTORS_HELP,
+    "c_keys": "a finite number, such as 0.3",
+    "c_values": "a finite number, such as 6",
+    "layers": LAYERS_HELP,
+    "heads": HEADS_HELP,
+    "offset_token": "auto, none, or a string that is one token (\\n for a newline)",
+    "position": "a whole number; -1 is the last cached prompt token",
+    "answer_prompt": "a text, such as '\\nSo the correct choice is'",
+    "answer_tokens": "a whole number of at least 1",
+    "answer_stage": "fresh (a new unsteered prefill, as in the paper) or steered (goes on from the steered cache)",
+    "steer_loglikelihood": "true or false",
+}
+
+# Documented arguments of from_pretrained that it takes through **kwargs.
+_LOADING = {
+    "attn_implementation", "cache_dir", "code_revision", "device_map", "force_download", "ignore_mismatched_sizes",
+    "key_mapping", "load_in_4bit", "load_in_8bit", "local_files_only", "low_cpu_mem_usage", "max_memory",
+    "offload_buffers", "offload_folder", "offload_state_dict", "output_loading_info", "proxies",
+    "quantization_config", "tp_plan", "tp_size", "token", "use_kernels", "use_safetensors", "variant",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SteeringArguments:
+    """How a run is steered; the fields are the model arguments.
+
+    Attributes:
+        vectors: Vector expression, see `resolve_vectors`; None for an unsteered run.
+        c_keys: Coefficient of the keys; None for what the vectors recommend.
+        c_values: Coefficient of the values; None for what the vectors recommend.
+        layers: Layers to steer.
+        heads: KV heads to steer.
+        offset_token: "auto", "none" or a string.
+        position: The edited token among the cached prompt tokens.
+        answer_prompt: Appended after each response, then decoded greedily; None for no second stage.
+        answer_tokens: Tokens decoded in the second stage.
+        answer_stage: "fresh" or "steered".
+        steer_loglikelihood: Whether loglikelihood requests are steered too.
+    """
+
+    vectors: str | None = None
+    c_keys: float | None = None
+    c_values: float | None = None
+    layers: str | int | list[int] = "1-"
+    heads: str | int = "all"
+    offset_token: str | None = "auto"
+    position: int = -1
+    answer_prompt: str | None = None
+    answer_tokens: int = 10
+    answer_stage: str = "fresh"
+    steer_loglikelihood: bool = True
+
+    def __post_init__(self) -> None:
+        checks = {
+            "vectors": self.vectors is None or (isinstance(self.vectors, str) and bool(self.vectors.strip())),
+            "c_keys": self.c_keys is None or _is_number(self.c_keys),
+            "c_values": self.c_values is None or _is_number(self.c_values),
+            "layers": _is_layers(self.layers),
+            "heads": isinstance(self.heads, str) or _is_whole(self.heads),
+            "offset_token": self.offset_token is None
+            or (isinstance(self.offset_token, str) and self.offset_token != ""),
+            "position": _is_whole(self.position),
+            "answer_prompt": self.answer_prompt is None or isinstance(self.answer_prompt, str),
+            "answer_tokens": _is_whole(self.answer_tokens) and self.answer_tokens >= 1,
+            "answer_stage": self.answer_stage in ANSWER_STAGES,
+            "steer_loglikelihood": isinstance(self.steer_loglikelihood, bool),
+        }
+        for name, allowed in checks.items():
+            if not allowed:
+                raise ArgumentError(f"{name}={getattr(self, name)!r} is not allowed. Allowed: {ALLOWED[name]}.")
+        if self.vectors is None:
+            idle = [n for n in ("c_keys", "c_values") if getattr(self, n)]
+            if idle:
+                raise ArgumentError(
+                    f"{' and '.join(idle)} given without vectors: nothing would be steered. Add vectors=, such as "
+                    f"vectors=stepwise. Allowed: {VECTORS_HELP}."
+                )
+
+    @classmethod
+    def take_from(cls, arguments: dict[str, Any]) -> "SteeringArguments":
+        """Removes the steering arguments from `arguments` and checks them.
+
+        Raises:
+            ArgumentError: A value is not allowed; the message lists what is.
+        """
+        ours = {f.name: arguments.pop(f.name) for f in fields(cls) if f.name in arguments}
+        for name in ("offset_token", "answer_prompt"):
+            if isinstance(ours.get(name), str):
+                ours[name] = unescape(ours[name])
+        if ours.get("vectors") in ("none", "None", ""):
+            ours["vectors"] = None
+        return cls(**ours)
+
+
+def unescape(text: str) -> str:
+    r"""Reads \n, \t and \\ as a command line hands them over."""
+    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\")
+
+
+def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:
+    """Refuses arguments that neither we, nor HFLM, nor from_pretrained, nor the model's configuration know.
+
+    Args:
+        arguments: What would be handed on to `from_pretrained`.
+        config: The model's configuration, whose attributes `from_pretrained` can override; None if not loaded.
+
+    Raises:
+        ArgumentError: Names the unknown arguments and lists the allowed ones.
+    """
+    known = set(ALLOWED) | _LOADING
+    for function in (HFLM.__init__, PreTrainedModel.from_pretrained):
+        known |= set(inspect.signature(function).parameters) - {"self", "args", "kwargs", "model_args"}
+    unknown = [name for name in arguments if name not in known and not hasattr(config, name)]
+    if unknown:
+        guesses = {name: get_close_matches(name, known, n=1) for name in unknown}
+        named = ", ".join(f"{name!r}" + (f" (did you mean {g[0]!r}?)" if g else "") for name, g in guesses.items())
+        steering = "\n".join(f"  {name}: {allowed}" for name, allowed in ALLOWED.items())
+        raise ArgumentError(
+            f"Unknown model argument {named}. Allowed are the steering arguments\n{steering}\nand those of the "
+            f"harness's hf model: {', '.join(sorted(known - set(ALLOWED)))}."
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_layers(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_is_whole(layer) and layer >= 0 for layer in value)
+    return _is_whole(value) or (isinstance(value, str) and value != "")

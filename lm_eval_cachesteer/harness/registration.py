@@ -1,0 +1,56 @@
+"""Making lm_eval know our model and our tasks. Imports neither torch nor the backend."""
+
+import functools
+import inspect
+from pathlib import Path
+from typing import Any
+
+from ..sources.folders import tasks_folder
+
+MODEL_NAME = "hf-cachesteer"
+MODEL_TARGET = "lm_eval_cachesteer.harness.backend:CacheSteerLM"
+
+
+def register_model() -> None:
+    """Adds the backend to lm_eval's model registry as a lazy placeholder, unless lm_eval has found it already."""
+    from lm_eval.api.registry import model_registry
+
+    if MODEL_NAME not in model_registry:
+        model_registry.register(MODEL_NAME, target=MODEL_TARGET)
+
+
+def register_tasks() -> None:
+    """Lets every `TaskManager` with default tasks find ours as well, after lm_eval's and before the user's."""
+    from lm_eval.tasks import TaskManager
+
+    original = TaskManager.__init__
+    if hasattr(original, "_cachesteer_tasks"):
+        return
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        call = signature.bind(self, *args, **kwargs)
+        call.apply_defaults()
+        given = call.arguments["include_path"]
+        if call.arguments["include_defaults"]:
+            call.arguments["include_path"] = _with_our_tasks(given)
+        original(*call.args, **call.kwargs)
+        self.include_path = given
+
+    init._cachesteer_tasks = True  # type: ignore[attr-defined]
+    TaskManager.__init__ = init
+
+
+def register() -> None:
+    """Both registrations, for programs that run without the start-up hook."""
+    import lm_eval.models  # noqa: F401 - fills the registry first, so that ours is added to it
+
+    register_model()
+    register_tasks()
+
+
+def _with_our_tasks(given: str | Path | list[str | Path] | None) -> list[str | Path]:
+    user = [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+    ours = tasks_folder()
+    return user if any(Path(path).resolve() == ours for path in user) else [ours, *user]

@@ -1,0 +1,1 @@
+"""Where things come from: folders, the embedded model, vectors and contrast sets by name."""

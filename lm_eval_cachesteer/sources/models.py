@@ -1,0 +1,44 @@
+"""Loading a model outside the harness, and naming it without naming a machine's folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .embedded import ensure_embedded_model
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its tokenizer and the name recorded for it."""
+
+    model: Any
+    tokenizer: Any
+    model_id: str
+
+
+def load_model(pretrained: str | None = None, *, device: str | None = None, dtype: str = "auto") -> LoadedModel:
+    """Loads a causal language model; the embedded one by default.
+
+    Args:
+        pretrained: Hub id or folder; None for the embedded model.
+        device: torch device; by default the accelerator if there is one.
+        dtype: torch dtype name, or "auto" for the checkpoint's own.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name = pretrained or str(ensure_embedded_model())
+    model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device or default_device()).eval()
+    return LoadedModel(model, AutoTokenizer.from_pretrained(name), model_id_of(name))
+
+
+def default_device() -> str:
+    """The accelerator torch sees, or "cpu"."""
+    import torch
+
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+
+
+def model_id_of(name_or_path: str) -> str:
+    """A model's hub id, or the name of its folder."""
+    path = Path(name_or_path)
+    return path.resolve().name if path.is_dir() or path.is_absolute() else name_or_path
