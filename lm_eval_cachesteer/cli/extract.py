@@ -95,7 +95,8 @@ def extract(
     vectors.save(path)
     progress_file.unlink(missing_ok=True)
     print(f"{path}\nsha256 of the tensors: {vectors.sha256}")
-    print(f"Use them: lm_eval --model hf-cachesteer --model_args vectors={path},c_values=6 --tasks ...")
+    given = f"vectors={path}" if c_values is not None else f"vectors={path},c_values=6"
+    print(f"Use them: lm_eval --model hf-cachesteer --model_args {given} --tasks ...")
 
 
 def _default_license(contrast_set: ContrastSet) -> str:

@@ -81,18 +81,27 @@ def extract(
 def _differences(
     model: PreTrainedModel, pairs: Sequence[TokenPair], pad_token_id: int, padding_side: str
 ) -> Iterator[Sums]:
-    prompts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
+    # Positive prompts are several times as long as negative ones: apart, neither is padded to the other.
+    positive = _last_token_states(model, [pair.positive for pair in pairs], pad_token_id, padding_side)
+    negative = _last_token_states(model, [pair.negative for pair in pairs], pad_token_id, padding_side)
+    for i in range(len(pairs)):
+        yield {name: states[i] - negative[name][i] for name, states in positive.items()}
+
+
+def _last_token_states(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_token_id: int, padding_side: str
+) -> Sums:
+    """Cached keys and values of each prompt's last token: "keys.N" -> (batch, n_kv_heads, head_dim), float64."""
     batch = PaddedBatch.of(prompts, pad_token_id, model.device, side=padding_side)
     cache = forward(model, batch.input_ids, batch.attention_mask, None, keep=1).past_key_values
-    captured: Sums = {}
-    rows = torch.arange(len(prompts))
     columns = token_columns(batch.attention_mask, -1).cpu()
+    captured: Sums = {}
     for layer in attention_layers(cache):
         slots = layer.slots(columns)
+        rows = torch.arange(len(prompts), device=slots.device)
         for name, states in (("keys", layer.keys), ("values", layer.values)):
-            captured[f"{name}.{layer.index}"] = states[rows.to(states.device), :, slots].double().cpu()
-    for i in range(len(pairs)):
-        yield {name: states[i] - states[len(pairs) + i] for name, states in captured.items()}
+            captured[f"{name}.{layer.index}"] = states[rows, :, slots].double().cpu()
+    return captured
 
 
 def _job_fingerprint(pairs: Sequence[TokenPair], metadata: VectorMetadata) -> str:

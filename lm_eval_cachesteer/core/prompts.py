@@ -84,7 +84,7 @@ def _prompts(contrast: ContrastSet, settings: PromptSettings, chat: bool) -> lis
 
 
 def _shown_answer(item: ContrastItem, reasoning: bool) -> str:
-    return f"{item.reasoning}\nAnswer: {item.answer}" if reasoning else f"Answer: {item.answer}"
+    return f"{item.reasoning}\n{item.answer}" if reasoning else item.answer
 
 
 def _conversation(examples: Sequence[ContrastItem], question: str, reasoning: bool) -> tuple[Message, ...]:
@@ -96,8 +96,8 @@ def _conversation(examples: Sequence[ContrastItem], question: str, reasoning: bo
 
 
 def _plain_text(examples: Sequence[ContrastItem], question: str, reasoning: bool) -> str:
-    shown = [f"Question: {item.question}\n{_shown_answer(item, reasoning)}\n\n" for item in examples]
-    return "".join(shown) + f"Question: {question}\n"
+    shown = [f"Question: {item.question}\nAnswer: {_shown_answer(item, reasoning)}\n\n" for item in examples]
+    return "".join(shown) + f"Question: {question}\nAnswer:"
 
 
 def _encode(prompt: Prompt, tokenizer: Any) -> tuple[int, ...]:

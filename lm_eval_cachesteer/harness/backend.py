@@ -300,8 +300,9 @@ class CacheSteerLM(HFLM):
                     f"A continuation has {len(continuation)} tokens; allowed are 1 to the model's maximum length, "
                     f"{self.max_length}."
                 )
-            room = self.max_length + 1 - len(continuation)
-            fed = [*context, *offset][-room:]
+            fed = [*context, *offset]
+            if not rolling:  # windows are made to fit
+                fed = fed[-(self.max_length + 1 - len(continuation)) :]
             split = len(fed) - (0 if rolling and not offset else 1)
             key = (tuple(fed[:split]), (*fed[split:], *continuation[:-1]))
             members.setdefault(key if self.logits_cache else (*key, i), []).append(i)

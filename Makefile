@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test lint vectors clean
+
+help:
+	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
+	@echo "make test     install everything and run linter, type checker and tests"
+	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
+	@echo "make clean    remove the virtual environment and build products"
+
+demo: $(INSTALLED)
+	$(BIN)/cachesteer demo
+
+test: $(INSTALLED) lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+vectors: $(INSTALLED)
+	$(BIN)/cachesteer extract --contrast stepwise --c-keys 0 --c-values 5 \
+	    --out vectors/smollm2-135m-instruct-q4-1/stepwise.safetensors
+
+# The stamp is written last: an interrupted installation is repeated, a finished one is kept.
+$(INSTALLED): pyproject.toml constraints.txt startup/hatch_build.py startup/_cachesteer_startup.py startup/cachesteer.pth
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "Python 3.10 or newer is needed; choose one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

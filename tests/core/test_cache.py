@@ -1,0 +1,66 @@
+import pytest
+import torch
+from transformers import DynamicCache, EncoderDecoderCache, StaticCache
+
+from lm_eval_cachesteer.core.cache import attention_layers, token_columns
+from lm_eval_cachesteer.errors import CacheLayoutError
+
+from ..conftest import build_model
+
+
+@pytest.mark.parametrize(
+    ("mask", "position", "expected"),
+    [
+        ([[0, 0, 1, 1], [1, 1, 1, 1]], -1, [3, 3]),
+        ([[1, 1, 0, 0], [1, 1, 1, 0]], -1, [1, 2]),
+        ([[0, 0, 1, 1], [1, 1, 1, 1]], -3, [-1, 1]),
+        ([[0, 0, 1, 1], [1, 1, 1, 1]], 1, [3, 1]),
+        ([[0, 0, 0, 0], [0, 1, 0, 1]], -1, [-1, 3]),
+        ([[0, 1, 0, 1]], -2, [1]),
+    ],
+)
+def test_token_columns_finds_real_tokens_whatever_the_padding(mask, position, expected):
+    assert token_columns(torch.tensor(mask), position).tolist() == expected
+
+
+def filled(model, cache, length):
+    with torch.no_grad():
+        return model(torch.arange(length)[None] % 250, past_key_values=cache, use_cache=True).past_key_values
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static"])
+@pytest.mark.parametrize("length", [5, 15, 16, 17, 40])
+def test_sliding_and_static_layers_give_the_same_token_as_a_full_cache(kind, length):
+    """Window of 16: the last token's key is found in every layout, before and after the window is full."""
+    model = build_model("gemma3_text")
+    config = model.config
+    cache = DynamicCache(config=config) if kind == "dynamic" else StaticCache(config=config, max_cache_len=48)
+    layers = attention_layers(filled(model, cache, length))
+    reference = filled(model, DynamicCache(), length)  # keeps every token
+    assert [layer.index for layer in layers] == [0, 1, 2, 3]
+    for layer in layers:
+        slot = int(layer.slots(torch.tensor([length - 1])))
+        torch.testing.assert_close(layer.keys[:, :, slot], reference.layers[layer.index].keys[:, :, -1])
+        torch.testing.assert_close(layer.values[:, :, slot], reference.layers[layer.index].values[:, :, -1])
+
+
+def test_a_token_outside_the_sliding_window_is_refused():
+    model = build_model("gemma3_text")
+    layers = attention_layers(filled(model, DynamicCache(config=model.config), 40))
+    with pytest.raises(CacheLayoutError, match="sliding-window layer forgets"):
+        layers[0].slots(torch.tensor([3]))
+    assert int(layers[1].slots(torch.tensor([3]))) == 3  # a full-attention layer still has it
+
+
+def test_layers_without_keys_are_left_out():
+    model = build_model("lfm2")
+    with torch.no_grad():
+        cache = model(torch.tensor([[1, 2, 3]]), use_cache=True).past_key_values
+    assert [layer.index for layer in attention_layers(cache)] == [1, 3]
+
+
+def test_encoder_decoder_and_foreign_caches_are_refused():
+    with pytest.raises(CacheLayoutError, match="encoder-decoder"):
+        attention_layers(EncoderDecoderCache(DynamicCache(), DynamicCache()))
+    with pytest.raises(CacheLayoutError, match="Expected a transformers Cache, got tuple"):
+        attention_layers(())
