@@ -12,8 +12,15 @@ import string
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
-from transformers import GPT2Config, Gemma3TextConfig, Lfm2Config, LlamaConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3TextConfig,
+    GPT2Config,
+    Lfm2Config,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+)
 
 from lm_eval_cachesteer.core.architecture import Architecture, text_sha256
 from lm_eval_cachesteer.core.vectors import SteeringVectors, VectorMetadata
@@ -32,7 +39,8 @@ CONFIGS = {
     "llama": lambda: LlamaConfig(**SIZES, **HEADS, **TOKENS),
     "gpt2": lambda: GPT2Config(vocab_size=258, n_embd=32, n_layer=4, n_head=4, n_positions=256, **TOKENS),
     "gemma3_text": lambda: Gemma3TextConfig(
-        **SIZES, **HEADS, **TOKENS, tie_word_embeddings=False, sliding_window=16, layer_types=["sliding_attention", "full_attention"] * 2
+        **SIZES, **HEADS, **TOKENS, tie_word_embeddings=False, sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"] * 2,
     ),
     "lfm2": lambda: Lfm2Config(
         **SIZES, **TOKENS, num_attention_heads=4, num_key_value_heads=2, intermediate_size=64,
