@@ -65,6 +65,7 @@ def _run(console: Console, folder: Path, arguments: str, limit: int | None, batc
     options += ["--batch_size", str(batch_size), "--output_path", str(folder), "--log_samples"]
     options += ["--limit", str(limit)] if limit else []
     console.print(f"\n[bold]$ lm_eval {shlex.join(options)}[/]", highlight=False, soft_wrap=True)
+    sys.stdout.flush()  # before the other process writes
     started = time.time()
     installed = Path(sys.executable).with_name("lm_eval")
     program = [str(installed)] if installed.is_file() else [sys.executable, "-m", "lm_eval_cachesteer"]
