@@ -15,7 +15,8 @@ demo: $(INSTALLED)
 	$(BIN)/cachesteer demo
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not model"
+	$(BIN)/python -m pytest -m model
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from ..errors import CachesteerError
 from . import demo, extract, inspect, prepare, tasks_path, vectors
@@ -39,6 +40,7 @@ def main() -> NoReturn:
     try:
         app()
     except CachesteerError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        message = Text.assemble(("Error:", "bold red"), f" {error}")  # never read as markup: it may hold a path
+        Console(stderr=True).print(message, soft_wrap=True)
         sys.exit(BAD_INPUT)
     sys.exit(0)

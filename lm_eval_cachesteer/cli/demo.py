@@ -80,7 +80,7 @@ def _read_run(folder: Path, started: float) -> Run:
     samples = [path for path in folder.rglob(f"samples_{TASK}_*.jsonl") if path.stat().st_mtime >= started - 1]
     if not results or not samples:
         raise CachesteerError(f"lm_eval wrote no results below {folder}.")
-    lines = [json.loads(line) for line in samples[-1].read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in samples[-1].read_text(encoding="utf-8").strip().split("\n")]
     return Run(
         json.loads(results[-1].read_text(encoding="utf-8")), {line["doc_id"]: line for line in lines}, results[-1]
     )

@@ -7,9 +7,7 @@ import typer
 from tqdm import tqdm
 
 from .. import __version__
-from ..core.contrast import ContrastSet, ReadyPair
 from ..errors import ArgumentError
-from ..sources.resolve import cached_vectors_path, resolve_contrast_set
 
 _LICENSE_OF_SHIPPED_SETS = "CC0-1.0 (contrast set); see the model's own licence for the model"
 
@@ -41,18 +39,19 @@ def extract(
 
     Example: cachesteer extract --contrast stepwise --pretrained Qwen/Qwen2.5-0.5B-Instruct --out qwen.safetensors
     """
-    contrast_set = resolve_contrast_set(contrast)
-    if out is not None and out.suffix != ".safetensors":
-        raise ArgumentError(f"--out {out} must end in .safetensors.")
-
     from ..core.architecture import Architecture, text_sha256
+    from ..core.contrast import ReadyPair
     from ..core.extraction import extract as extract_vectors
     from ..core.prompts import PromptSettings, build_pairs
     from ..core.vectors import VectorMetadata
     from ..harness.arguments import unescape
     from ..harness.plan import single_token_id
     from ..sources.models import load_model
+    from ..sources.resolve import cached_vectors_path, is_shipped, resolve_contrast_set
 
+    contrast_set = resolve_contrast_set(contrast)
+    if out is not None and out.suffix != ".safetensors":
+        raise ArgumentError(f"--out {out} must end in .safetensors.")
     loaded = load_model(pretrained, device=device, dtype=dtype)
     settings = PromptSettings(fewshot=fewshot, selection=selection, seed=seed, chat=chat)
     token_pairs = build_pairs(contrast_set, loaded.tokenizer, settings)[:pairs]
@@ -60,7 +59,7 @@ def extract(
     offset_id = single_token_id(offset, loaded.tokenizer) if offset else None
     if offset and offset_id is None:
         raise ArgumentError(f"--offset-token {offset!r} is not one token for this tokenizer. Try none.")
-    template = loaded.tokenizer.chat_template if settings.uses_chat(loaded.tokenizer) else None
+    template = loaded.tokenizer.chat_template if settings.uses_chat(contrast_set, loaded.tokenizer) else None
     ready = isinstance(contrast_set.items[0], ReadyPair)
     metadata = VectorMetadata(
         kind=kind or contrast_set.name,
@@ -77,7 +76,7 @@ def extract(
         recommended_c_keys=c_keys,
         recommended_c_values=c_values,
         tool_version=__version__,
-        license=license_note or _default_license(contrast_set),
+        license=license_note or (_LICENSE_OF_SHIPPED_SETS if is_shipped(contrast_set) else ""),
     )
     path = out or cached_vectors_path(metadata.kind, metadata.model_id)
     progress_file = path.with_name(f".{path.stem}.partial.safetensors")
@@ -97,14 +96,3 @@ def extract(
     print(f"{path}\nsha256 of the tensors: {vectors.sha256}")
     given = f"vectors={path}" if c_values is not None else f"vectors={path},c_values=6"
     print(f"Use them: lm_eval --model hf-cachesteer --model_args {given} --tasks ...")
-
-
-def _default_license(contrast_set: ContrastSet) -> str:
-    return _LICENSE_OF_SHIPPED_SETS if _is_shipped(contrast_set) else ""
-
-
-def _is_shipped(contrast_set: ContrastSet) -> bool:
-    from ..sources.folders import contrast_folder
-
-    shipped = contrast_folder() / f"{contrast_set.name}.jsonl"
-    return shipped.is_file() and ContrastSet.read(shipped).sha256 == contrast_set.sha256

@@ -1,14 +1,14 @@
 """`cachesteer inspect`: look into a vector file."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..core.edit import WeightedVectors
-from ..sources.resolve import resolve_vectors
+if TYPE_CHECKING:
+    from ..core.edit import WeightedVectors
 
 _BAR = 30
 
@@ -21,6 +21,8 @@ def inspect(
 
     Example: cachesteer inspect stepwise
     """
+    from ..sources.resolve import resolve_vectors
+
     for term in resolve_vectors(name):
         if as_json:
             print(json.dumps(_described(term), indent=2))
@@ -28,18 +30,18 @@ def inspect(
             _print(term)
 
 
-def _norms(term: WeightedVectors) -> list[tuple[int, float, float]]:
+def _norms(term: "WeightedVectors") -> list[tuple[int, float, float]]:
     vectors = term.vectors
     return [(i, float(vectors.keys[i].norm()), float(vectors.values[i].norm())) for i in vectors.layers]
 
 
-def _described(term: WeightedVectors) -> dict[str, object]:
+def _described(term: "WeightedVectors") -> dict[str, object]:
     norms = [{"layer": i, "keys": keys, "values": values} for i, keys, values in _norms(term)]
     summary = term.vectors.metadata.summary()
     return {"name": term.name, "sha256": term.vectors.sha256, "metadata": summary, "norms": norms}
 
 
-def _print(term: WeightedVectors) -> None:
+def _print(term: "WeightedVectors") -> None:
     console = Console()
     facts = Table(show_header=False, title=f"{term.name}", title_justify="left")
     metadata = term.vectors.metadata

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..sources.folders import contrast_folder
-from ..sources.resolve import known_vectors
 
 
 def vectors(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
@@ -16,6 +15,8 @@ def vectors(as_json: Annotated[bool, typer.Option("--json", help="Print JSON ins
 
     Example: cachesteer vectors
     """
+    from ..sources.resolve import known_vectors
+
     known = known_vectors()
     sets = sorted(path.stem for path in contrast_folder().glob("*.jsonl"))
     if as_json:

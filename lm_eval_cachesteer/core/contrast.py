@@ -71,7 +71,7 @@ class ContrastSet:
             raise ContrastError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}).") from None
         items = [
             _read_item(line, f"{path}, line {number}")
-            for number, line in enumerate(text.splitlines(), start=1)
+            for number, line in enumerate(text.split("\n"), start=1)
             if line.strip()
         ]
         if not items:

@@ -43,6 +43,9 @@ def choose_examples(questions: Sequence[str], count: int, selection: str, seed: 
 def _most_similar(questions: Sequence[str], others: list[list[int]], count: int) -> list[list[int]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    features = TfidfVectorizer(sublinear_tf=True).fit_transform(questions)
+    try:
+        features = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(questions)
+    except ValueError as error:
+        raise ArgumentError(f"The questions hold no words to compare ({error}). Use random selection.") from None
     similarity = (features @ features.T).toarray()
     return [sorted(others[i], key=lambda j: (similarity[i, j], -j))[-count:] for i in range(len(questions))]

@@ -1,6 +1,7 @@
 """Reading and writing vector files. The format is specified in docs/vector-format.md."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -91,7 +92,7 @@ def read_metadata(path: str | Path) -> VectorMetadata:
         )
     try:
         metadata = _from_strings(strings)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise VectorFileError(
             f"{path}: metadata is malformed ({type(error).__name__}: {error}). Extract the vectors again."
         ) from None
@@ -121,13 +122,15 @@ def _from_strings(strings: dict[str, str]) -> VectorMetadata:
     values["architecture"] = Architecture(**architecture) if architecture is not None else None
     for name, kind in (("offset_token", str), ("offset_token_id", int)):
         values[name] = json.loads(strings[name])
-        if not isinstance(values[name], kind | None):
+        if values[name] is not None and type(values[name]) is not kind:
             raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
     for name in _INTEGERS:
         values[name] = int(strings[name])
     for name in _OPTIONAL_NUMBERS:
         number = json.loads(strings[name])
-        values[name] = float(number) if number is not None else None
+        if number is not None and not (type(number) in (int, float) and math.isfinite(number)):
+            raise ValueError(f"{name} must be a finite JSON number or null, got {strings[name]}")
+        values[name] = None if number is None else float(number)
     return VectorMetadata(**values)  # type: ignore[arg-type]
 
 

@@ -33,16 +33,21 @@ class PromptSettings:
     seed: int = 0
     chat: bool | None = None
 
-    def uses_chat(self, tokenizer: Any) -> bool:
-        """Whether prompts are chat conversations with this tokenizer.
+    def uses_chat(self, contrast: ContrastSet, tokenizer: Any) -> bool:
+        """Whether the prompts of a set are chat conversations; ready pairs decide it by what they hold.
 
         Raises:
-            ArgumentError: Chat is asked for and the tokenizer has no chat template.
+            ArgumentError: The prompts are chat conversations and the tokenizer has no chat template.
         """
+        ready = [prompt for i in contrast.items if isinstance(i, ReadyPair) for prompt in (i.positive, i.negative)]
         has_template = bool(getattr(tokenizer, "chat_template", None))
-        if self.chat and not has_template:
-            raise ArgumentError("Chat prompts were asked for, but the tokenizer has no chat template. Use --no-chat.")
-        return has_template if self.chat is None else self.chat
+        wanted = any(not isinstance(prompt, str) for prompt in ready) if ready else self.chat
+        if wanted and not has_template:
+            raise ArgumentError(
+                f"The prompts of {contrast.name!r} are chat conversations, but the tokenizer has no chat template. "
+                "Use --no-chat, or text prompts."
+            )
+        return has_template if wanted is None else wanted
 
 
 def build_pairs(contrast: ContrastSet, tokenizer: Any, settings: PromptSettings) -> list[TokenPair]:
@@ -55,7 +60,7 @@ def build_pairs(contrast: ContrastSet, tokenizer: Any, settings: PromptSettings)
         ArgumentError: The settings do not fit the set or the tokenizer.
         ContrastError: A pair's prompts are equal, or end in different tokens.
     """
-    chat = settings.uses_chat(tokenizer)
+    chat = settings.uses_chat(contrast, tokenizer)
     pairs = []
     for number, (positive, negative) in enumerate(_prompts(contrast, settings, chat), start=1):
         pair = TokenPair(_encode(positive, tokenizer), _encode(negative, tokenizer))

@@ -105,8 +105,13 @@ class SteeringArguments:
         for name in ("offset_token", "answer_prompt"):
             if isinstance(ours.get(name), str):
                 ours[name] = unescape(ours[name])
-        if ours.get("vectors") in ("none", "None", ""):
-            ours["vectors"] = None
+        for name in ("vectors", "answer_prompt"):
+            if ours.get(name) in ("none", "None", ""):
+                ours[name] = None
+        for name in ("position", "heads", "answer_tokens", "layers"):
+            value = ours.get(name)
+            if isinstance(value, float) and value.is_integer():  # lm_eval reads "-2" as -2.0
+                ours[name] = int(value)
         return cls(**ours)
 
 

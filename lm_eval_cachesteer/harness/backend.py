@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..core.architecture import Architecture
 from ..core.decode import PaddedBatch, Prefilled, ScoredRow, branch, forward, prefill, score
 from ..errors import ArgumentError
+from ..sources.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from ..sources.embedded import ensure_embedded_model
 from ..sources.models import default_device, model_id_of
 from .arguments import SteeringArguments, check_unknown_arguments
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 Tokens = list[int]
 LoglikelihoodRequest = tuple[tuple[str, str] | None, Tokens, Tokens]
+
+# Model arguments that change how fast an answer comes, not which.
+_WITHOUT_INFLUENCE = {"batch_size", "max_batch_size", "logits_cache"}
 
 # Where memory cannot be probed by running out of it, `batch_size=auto` means this.
 AUTO_BATCH_SIZE_ON_CPU = 16
@@ -81,9 +85,8 @@ class CacheSteerLM(HFLM):
             device=device or default_device(),
             **arguments,
         )
-        name = self.pretrained if isinstance(self.pretrained, str) else self.model.name_or_path
-        self.model_id = model_id_of(name)
-        self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
+        if not isinstance(self.pretrained, str):
+            self._resolve_plan(self.model.name_or_path)
         self.counts = InterventionCounts()
         self._chat_checked = False
 
@@ -97,6 +100,16 @@ class CacheSteerLM(HFLM):
                 f"backend={self.backend!r} is not supported: KV cache steering edits the prompt's cache of a "
                 "decoder-only model. Leave backend out, or use backend=causal."
             )
+
+    def _create_model(self, pretrained: str, *args: Any, **kwargs: Any) -> None:
+        """Resolves the vectors first, so that what is wrong with them is said before weights are loaded."""
+        self._resolve_plan(pretrained)
+        super()._create_model(pretrained, *args, **kwargs)
+
+    def _resolve_plan(self, name: str) -> None:
+        self._model_name = name
+        self.model_id = model_id_of(name)
+        self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
 
     # Generation -------------------------------------------------------------------------------------------------
 
@@ -301,8 +314,14 @@ class CacheSteerLM(HFLM):
                     f"{self.max_length}."
                 )
             fed = [*context, *offset]
-            if not rolling:  # windows are made to fit
-                fed = fed[-(self.max_length + 1 - len(continuation)) :]
+            room = self.max_length + 1 - len(continuation)
+            if not rolling and len(fed) > room:  # windows are made to fit
+                logger.warning(
+                    "A context of %d tokens and its continuation of %d exceed the model's maximum length, %d: "
+                    "%d tokens are cut from the left.",
+                    *(len(fed), len(continuation), self.max_length, len(fed) - room),
+                )
+                fed = fed[-room:]
             split = len(fed) - (0 if rolling and not offset else 1)
             key = (tuple(fed[:split]), (*fed[split:], *continuation[:-1]))
             members.setdefault(key if self.logits_cache else (*key, i), []).append(i)
@@ -414,19 +433,9 @@ class CacheSteerLM(HFLM):
     @property
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides an answer besides the request: model, precision, steering."""
-        return self.plan.fingerprint(
-            {
-                "model": self.model_id,
-                "revision": self.revision,
-                "peft": self.peft,
-                "delta": self.delta,
-                "dtype": str(getattr(self.model, "dtype", "")),
-                "max_length": self.max_length,
-                "truncation": self.truncation,
-                "add_bos_token": self.add_bos_token,
-                "think_end_token": self.think_end_token,
-            }
-        )
+        decisive = {name: value for name, value in self._passed_on.items() if name not in _WITHOUT_INFLUENCE}
+        model = self.model_id if self.model_id == EMBEDDED_MODEL_ID else self._model_name
+        return self.plan.fingerprint(decisive | {"model": model, "dtype": str(self.model.dtype)})
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Takes the harness's response cache, bound to this run's fingerprint.

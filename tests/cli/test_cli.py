@@ -84,6 +84,8 @@ def test_tasks_path():
     [
         (["inspect", "nothing"], "No vectors are known as 'nothing'"),
         (["inspect", "none.safetensors"], "no such vector file"),
+        (["inspect", "data[v1].safetensors"], "data[v1].safetensors: no such vector file"),
+        (["inspect", "[/tmp/x].safetensors"], "[/tmp/x].safetensors: no such vector file"),
         (["extract", "--contrast", "nothing"], "neither a file nor a shipped contrast set"),
         (["extract", "--contrast", "stepwise", "--out", "x.bin"], "must end in .safetensors"),
         (["prepare"], "Run `cachesteer prepare` once while the Python package"),

@@ -59,6 +59,14 @@ def test_layers_without_keys_are_left_out():
     assert [layer.index for layer in attention_layers(cache)] == [1, 3]
 
 
+def test_quantized_caches_are_refused():
+    cache = DynamicCache()
+    cache.update(torch.ones(1, 2, 3, 8), torch.ones(1, 2, 3, 8), 0)
+    cache.layers[0]._quantized_keys = cache.layers[0].keys
+    with pytest.raises(CacheLayoutError, match="Layer 0 of the cache is quantized"):
+        attention_layers(cache)
+
+
 def test_encoder_decoder_and_foreign_caches_are_refused():
     with pytest.raises(CacheLayoutError, match="encoder-decoder"):
         attention_layers(EncoderDecoderCache(DynamicCache(), DynamicCache()))

@@ -27,6 +27,12 @@ def test_question_items_in_our_layout_and_the_papers(tmp_path):
     )
 
 
+def test_unusual_line_separators_inside_texts_are_kept(tmp_path):
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"question": "one\u2028two", "reasoning": "R", "answer": "A"}\r\n', encoding="utf-8")
+    assert ContrastSet.read(path).items[0].question == "one\u2028two"
+
+
 def test_ready_pairs_as_text_or_messages(tmp_path):
     message = {"role": "user", "content": "hi"}
     path = write(tmp_path, {"positive": "a", "negative": "b"}, {"positive": [message], "negative": [message]})

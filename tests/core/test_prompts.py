@@ -57,8 +57,18 @@ def test_chat_without_a_template_is_refused(tokenizer):
     class NoTemplate:
         chat_template = None
 
-    with pytest.raises(ArgumentError, match="no chat template"):
-        build_pairs(SET, NoTemplate(), PromptSettings(chat=True))
+    chat = ({"role": "user", "content": "hi"},)
+    for contrast in (SET, ContrastSet("r", (ReadyPair(chat, chat),), "")):
+        with pytest.raises(ArgumentError, match="no chat template"):
+            build_pairs(contrast, NoTemplate(), PromptSettings(chat=True))
+
+
+def test_what_ready_pairs_hold_decides_whether_they_are_chat(tokenizer):
+    text = ContrastSet("r", (ReadyPair("one!", "two!"),), "")
+    chat = ContrastSet("r", (ReadyPair(({"role": "user", "content": "hi"},), "x"),), "")
+    assert not PromptSettings(chat=True).uses_chat(text, tokenizer)
+    assert PromptSettings(chat=False).uses_chat(chat, tokenizer)
+    assert PromptSettings().uses_chat(SET, tokenizer)
 
 
 def test_random_selection_is_seeded_and_never_the_question_itself():
@@ -79,5 +89,7 @@ def test_similar_selection_puts_the_nearest_last():
 def test_bad_selections_are_refused():
     with pytest.raises(ArgumentError, match="Allowed: random, similar"):
         choose_examples(["a", "b"], 1, "nearest", 0)
+    with pytest.raises(ArgumentError, match="hold no words"):
+        choose_examples(["?", "!"], 1, "similar", 0)
     with pytest.raises(ArgumentError, match="Allowed: 0 to 1"):
         choose_examples(["a", "b"], 2, "random", 0)

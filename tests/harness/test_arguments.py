@@ -42,6 +42,39 @@ def test_escapes_are_read_as_the_command_line_gives_them():
     assert SteeringArguments.take_from({"offset_token": "\\n"}).offset_token == "\n"
 
 
+def test_numbers_as_the_harnesss_parser_gives_them():
+    from lm_eval.utils import simple_parse_args_string
+
+    parsed = simple_parse_args_string("vectors=v,position=-2,heads=3,layers=4,answer_prompt=none,c_values=-2")
+    arguments = SteeringArguments.take_from(parsed)
+    assert (arguments.position, arguments.heads, arguments.layers) == (-2, 3, 4)
+    assert (arguments.answer_prompt, arguments.c_values) == (None, -2.0)
+
+
+def test_vectors_are_checked_before_weights_are_loaded(backend, monkeypatch):
+    from lm_eval.models.huggingface import HFLM
+
+    monkeypatch.setattr(HFLM, "_create_model", lambda *_, **__: pytest.fail("weights were loaded"))
+    with pytest.raises(ArgumentError, match="No vectors are known as 'nothing'"):
+        backend(vectors="nothing")
+
+
+def test_a_model_object_can_be_passed(llama, tokenizer, vectors_file):
+    from lm_eval_cachesteer.harness.backend import CacheSteerLM
+
+    lm = CacheSteerLM(pretrained=llama, tokenizer=tokenizer, vectors=str(vectors_file), c_values=2.0)
+    lm.generate_until(generation(["hello"]), disable_tqdm=True)
+    assert lm.counts.summary()["generate_until"]["interventions"] == 1
+    with pytest.raises(ArgumentError, match="Unknown model argument 'vectorz'"):
+        CacheSteerLM(pretrained=llama, tokenizer=tokenizer, vectorz="x")
+
+
+def test_an_offset_token_of_another_vocabulary_is_refused(backend, llama, tmp_path):
+    make_vectors(llama, offset_token="\n", offset_token_id=77).save(tmp_path / "v.safetensors")
+    with pytest.raises(VectorMismatchError, match="has id 77, but id"):
+        backend(vectors=str(tmp_path / "v.safetensors"))
+
+
 def test_unknown_arguments_are_named_with_a_guess_and_the_allowed_ones(backend):
     with pytest.raises(ArgumentError, match="'vector' \\(did you mean 'vectors'\\?\\)") as error:
         backend(vector="stepwise")

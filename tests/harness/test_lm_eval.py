@@ -29,7 +29,7 @@ def options(llama_folder, tmp_path_factory, llama, tokenizer):
     from ..conftest import make_vectors
 
     path = tmp_path_factory.mktemp("vectors") / "chat.safetensors"
-    make_vectors(llama, tokenizer, offset_token="\n", offset_token_id=10).save(path)
+    make_vectors(llama, tokenizer, offset_token="\n", offset_token_id=tokenizer.encode("\n")[0]).save(path)
     model_args = f"pretrained={llama_folder},vectors={path},c_values=2,max_length=1024"
     return [
         *("--model", "hf-cachesteer", "--model_args", model_args, "--tasks", "cachesteer_demo", "--limit", "2"),

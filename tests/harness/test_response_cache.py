@@ -28,6 +28,16 @@ def test_another_configuration_is_refused(backend, vectors_file, tmp_path, other
         answers(backend(**arguments), tmp_path / "cache.db")
 
 
+def test_models_of_one_name_in_two_folders_do_not_share(backend, llama_folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(llama_folder, tmp_path / "elsewhere" / llama_folder.name)
+    answers(backend(), tmp_path / "cache.db")
+    answers(backend(batch_size=1), tmp_path / "cache.db")  # the batch size decides no answer
+    with pytest.raises(ResponseCacheError, match="its own --use_cache file"):
+        answers(backend(pretrained=str(copy)), tmp_path / "cache.db")
+
+
 def test_a_cache_of_unknown_origin_is_refused(backend, llama_folder, tmp_path):
     answers(HFLM(pretrained=str(llama_folder), device="cpu"), tmp_path / "cache.db")
     with pytest.raises(ResponseCacheError, match="holds answers of a run of another model"):
