@@ -116,6 +116,19 @@ def test_a_harness_that_found_the_entry_point_first_is_left_alone(monkeypatch):
     assert registry.get("hf-cachesteer").__name__ == "CacheSteerLM"
 
 
+def test_a_task_manager_of_another_make_is_left_alone(monkeypatch):
+    from lm_eval_cachesteer.harness import registration
+
+    class TaskManager:
+        def __init__(self, folder=None):
+            self.folder = folder
+
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", TaskManager)
+    with pytest.raises(RuntimeError, match="takes no include_path"):
+        registration.register_tasks()
+    assert TaskManager("x").folder == "x"
+
+
 def test_importing_the_package_is_light_and_never_downloads(tmp_path):
     code = (
         "import sys, lm_eval_cachesteer\nprint('torch' in sys.modules, lm_eval_cachesteer.__version__)\n"

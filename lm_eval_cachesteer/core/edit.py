@@ -103,8 +103,8 @@ class CacheEdit:
         values = {i: _sum_of(terms, "values", c_values, i) for i in selected}
         mask = select_heads(heads, keys, values)
         return cls(
-            keys={i: keys[i] * mask[i] for i in selected},
-            values={i: values[i] * mask[i] for i in selected},
+            keys={i: keys[i] * mask[i].to(keys[i].device) for i in selected},
+            values={i: values[i] * mask[i].to(values[i].device) for i in selected},
             position=position,
         )
 

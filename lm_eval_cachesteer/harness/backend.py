@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,42 +18,25 @@ from lm_eval.models.utils import (
 from tqdm import tqdm
 
 from ..core.architecture import Architecture
-from ..core.decode import PaddedBatch, Prefilled, ScoredRow, branch, forward, prefill, score
+from ..core.decode import PaddedBatch, Prefilled, branch, forward, prefill, score
 from ..errors import ArgumentError
 from ..sources.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from ..sources.embedded import ensure_embedded_model
 from ..sources.models import default_device, model_id_of
 from .arguments import SteeringArguments, check_unknown_arguments
 from .counts import InterventionCounts
+from .grouping import LoglikelihoodRequest, RequestGroup, group_requests
 from .plan import SteeringPlan
 from .response_cache import bind_response_cache
 
 logger = logging.getLogger(__name__)
 
 Tokens = list[int]
-LoglikelihoodRequest = tuple[tuple[str, str] | None, Tokens, Tokens]
-
 # Model arguments that change how fast an answer comes, not which.
 _WITHOUT_INFLUENCE = {"batch_size", "max_batch_size", "logits_cache"}
 
 # Where memory cannot be probed by running out of it, `batch_size=auto` means this.
 AUTO_BATCH_SIZE_ON_CPU = 16
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Loglikelihood requests answered by one row: same context, continuations that differ in the last token."""
-
-    row: ScoredRow
-    members: tuple[int, ...]
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        return self.row.context + self.row.tail
-
-    @property
-    def length(self) -> int:
-        return len(self.tokens)
 
 
 class CacheSteerLM(HFLM):
@@ -265,7 +247,13 @@ class CacheSteerLM(HFLM):
         request_type = "loglikelihood_rolling" if rolling else "loglikelihood"
         if not rolling:
             self._check_chat(request[0][0] for request in requests if request[0])
-        groups = sorted(self._group(requests, rolling), key=lambda group: (-group.length, group.tokens))
+        groups = group_requests(
+            requests,
+            offset=self.plan.loglikelihood_offset,
+            max_length=self.max_length,
+            rolling=rolling,
+            join=self.logits_cache,
+        )
         edit = self.plan.edit if self.plan.edits_loglikelihood else None
         answers: dict[int, tuple[float, bool]] = {}
         disable = disable_tqdm or self.rank != 0 or rolling
@@ -303,33 +291,9 @@ class CacheSteerLM(HFLM):
         self._report_not_steered("loglikelihood_rolling")
         return result
 
-    def _group(self, requests: Sequence[LoglikelihoodRequest], rolling: bool) -> Iterator[_Group]:
-        """Joins requests that one row can answer, as HFLM does with `logits_cache`."""
-        members: dict[Any, list[int]] = {}
-        offset = self.plan.loglikelihood_offset
-        for i, (_, context, continuation) in enumerate(requests):
-            if not 0 < len(continuation) <= self.max_length:
-                raise ArgumentError(
-                    f"A continuation has {len(continuation)} tokens; allowed are 1 to the model's maximum length, "
-                    f"{self.max_length}."
-                )
-            fed = [*context, *offset]
-            room = self.max_length + 1 - len(continuation)
-            if not rolling and len(fed) > room:  # windows are made to fit
-                logger.warning(
-                    "A context of %d tokens and its continuation of %d exceed the model's maximum length, %d: "
-                    "%d tokens are cut from the left.",
-                    *(len(fed), len(continuation), self.max_length, len(fed) - room),
-                )
-                fed = fed[-room:]
-            split = len(fed) - (0 if rolling and not offset else 1)
-            key = (tuple(fed[:split]), (*fed[split:], *continuation[:-1]))
-            members.setdefault(key if self.logits_cache else (*key, i), []).append(i)
-        for (cached, tail, *_), indices in members.items():
-            continuations = tuple(tuple(requests[i][2]) for i in indices)
-            yield _Group(ScoredRow(cached, tail, continuations), tuple(indices))
-
-    def _loglikelihood_batches(self, groups: Sequence[_Group], override_bs: int | None) -> Iterator[list[_Group]]:
+    def _loglikelihood_batches(
+        self, groups: Sequence[RequestGroup], override_bs: int | None
+    ) -> Iterator[list[RequestGroup]]:
         """Batches in which either all rows have a cached context or none has."""
         self.batch_sizes: dict[int, int] = {}
         for rows in ([g for g in groups if g.row.context], [g for g in groups if not g.row.context]):
@@ -387,7 +351,7 @@ class CacheSteerLM(HFLM):
         if not requests:
             return self._probe_batch_size(self.max_length, keep=self.max_length)
         group = requests[pos]
-        return self._probe_batch_size(group.length, keep=max(1, len(group.row.tail)))
+        return self._probe_batch_size(len(group.tokens), keep=max(1, len(group.row.tail)))
 
     def _probe_batch_size(self, length: int, keep: int) -> int:
         """The largest batch that fits, found by halving; a fixed size where memory cannot be probed safely."""

@@ -27,13 +27,15 @@ def register_tasks() -> None:
     if hasattr(original, "_cachesteer_tasks"):
         return
     signature = inspect.signature(original)
+    if "include_path" not in signature.parameters:
+        raise RuntimeError("this lm_eval's TaskManager takes no include_path; use a version this release supports")
 
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         call = signature.bind(self, *args, **kwargs)
         call.apply_defaults()
         given = call.arguments["include_path"]
-        if call.arguments["include_defaults"]:
+        if call.arguments.get("include_defaults", True):
             call.arguments["include_path"] = _with_our_tasks(given)
         original(*call.args, **call.kwargs)
         self.include_path = given

@@ -6,7 +6,7 @@ import torch
 from lm_eval_cachesteer.errors import ArgumentError
 
 from .. import oracle
-from ..conftest import make_vectors, random_texts
+from ..conftest import build_model, make_vectors, random_texts
 from .support import generation
 
 EOS = 257
@@ -148,28 +148,34 @@ class TestSecondStage:
         assert lm.generate_until(generation(texts), disable_tqdm=True) == expected
         assert lm.counts.summary()["answer_stage"] == {"requests": 5, "interventions": 0, "not_steered": 0}
 
-    def test_steered_goes_on_from_the_edited_cache(self, backend, llama, tokenizer, vectors, vectors_file):
+    @pytest.mark.parametrize("kind", ["llama", "gemma3_text"])
+    def test_steered_goes_on_from_the_edited_cache(self, backend, tokenizer, kind, tmp_path):
+        """Prompts and responses of mixed lengths, with full attention and with windows shorter than them."""
+        model = build_model(kind)
+        vectors = make_vectors(model)
+        vectors.save(tmp_path / "v.safetensors")
         texts = random_texts(5, 3, 30)
-        steered = {"vectors": str(vectors_file), "c_values": 2.0, "offset_token": NEWLINE}
+        steered = {"pretrained": model, "tokenizer": tokenizer, "vectors": str(tmp_path / "v.safetensors")}
+        steered |= {"c_values": 2.0, "offset_token": NEWLINE, "max_length": 256}
         responses = backend(**steered).generate_until(generation(texts), disable_tqdm=True)
         lm = backend(**steered, answer_prompt=self.PROMPT, answer_tokens=4, answer_stage="steered")
         found = lm.generate_until(generation(texts), disable_tqdm=True)
         for text, response, answer in zip(texts, responses, found, strict=True):
             tail = tokenizer.encode(NEWLINE) + tokenizer.encode(response + self.PROMPT)
-            tokens = self.oracle_continuation(llama, tokenizer.encode(text), tail, vectors)
+            tokens = self.oracle_continuation(model, tokenizer.encode(text), tail, vectors)
             assert answer == response + self.PROMPT + tokenizer.decode(tokens, skip_special_tokens=True)
         assert lm.counts.summary()["answer_stage"] == {"requests": 5, "interventions": 5, "not_steered": 0}
 
-    def oracle_continuation(self, llama, prompt, tail, vectors):
+    def oracle_continuation(self, model, prompt, tail, vectors):
         """Edits the prompt's last token, feeds the tail one token at a time, decodes greedily."""
         values = {i: 2.0 * vectors.values[i] for i in (1, 2, 3)}
-        cache, _ = oracle.steered_cache(llama, prompt, {i: torch.zeros(2, 8) for i in values}, values)
+        cache, _ = oracle.steered_cache(model, prompt, {i: torch.zeros(2, 8) for i in values}, values)
         for position, token in enumerate(tail, start=len(prompt)):
-            logits = oracle.step(llama, cache, token, position)
+            logits = oracle.step(model, cache, token, position)
         produced = []
         for position in range(len(prompt) + len(tail), len(prompt) + len(tail) + 4):
             produced.append(int(logits.argmax()))
             if produced[-1] == EOS:
                 break
-            logits = oracle.step(llama, cache, produced[-1], position)
+            logits = oracle.step(model, cache, produced[-1], position)
         return produced

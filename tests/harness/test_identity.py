@@ -47,7 +47,9 @@ def test_generation(pair, batch_size, settings):
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("arguments", [{"max_length": 40}, {"add_bos_token": True}, {"think_end_token": "e"}])
+@pytest.mark.parametrize(
+    "arguments", [{"max_length": 40}, {"add_bos_token": True}, {"think_end_token": "e"}, {"truncation": True}]
+)
 def test_generation_with_model_arguments(pair, arguments):
     ours, theirs = pair(**arguments)
     texts = random_texts(6, 2, 60)
