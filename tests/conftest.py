@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from lm_eval_cachesteer.core.architecture import Architecture, text_sha256
-from lm_eval_cachesteer.core.vectors import SteeringVectors, VectorMetadata
+from lm_eval_cachesteer.core.metadata import VectorMetadata
+from lm_eval_cachesteer.core.vectors import SteeringVectors
 
 from . import oracle
 

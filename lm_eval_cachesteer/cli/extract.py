@@ -42,8 +42,8 @@ def extract(
     from ..core.architecture import Architecture, text_sha256
     from ..core.contrast import ReadyPair
     from ..core.extraction import extract as extract_vectors
+    from ..core.metadata import VectorMetadata
     from ..core.prompts import PromptSettings, build_pairs
-    from ..core.vectors import VectorMetadata
     from ..harness.arguments import unescape
     from ..harness.plan import single_token_id
     from ..sources.models import load_model

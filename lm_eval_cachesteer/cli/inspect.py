@@ -44,6 +44,8 @@ def _described(term: "WeightedVectors") -> dict[str, object]:
 def _print(term: "WeightedVectors") -> None:
     console = Console()
     facts = Table(show_header=False, title=f"{term.name}", title_justify="left")
+    facts.add_column()
+    facts.add_column(overflow="fold")
     metadata = term.vectors.metadata
     shape = tuple(next(iter(term.vectors.keys.values())).shape)
     facts.add_row("sha256 of the tensors", term.vectors.sha256)

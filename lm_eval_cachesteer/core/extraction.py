@@ -14,8 +14,9 @@ from ..errors import ArgumentError
 from .cache import attention_layers, token_columns
 from .decode import PaddedBatch, forward
 from .format import canonical_bytes, write_atomically
+from .metadata import VectorMetadata
 from .prompts import TokenPair
-from .vectors import SteeringVectors, VectorMetadata
+from .vectors import SteeringVectors
 
 Sums = dict[str, Tensor]
 

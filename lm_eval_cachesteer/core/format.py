@@ -1,9 +1,9 @@
 """Reading and writing vector files. The format is specified in docs/vector-format.md."""
 
 import json
-import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,43 +11,45 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import VectorFileError
-from .architecture import Architecture
-from .vectors import SteeringVectors, VectorMetadata
+from .metadata import VectorMetadata
 
 FORMAT = "cachesteer-vectors"
 FORMAT_VERSION = "1"
 KEY_SPACES = ("post_rope",)
 
 _TENSOR_NAME = re.compile(r"(keys|values)\.(0|[1-9][0-9]{0,5})")
-_OPTIONAL_NUMBERS = ("recommended_c_keys", "recommended_c_values")
-_INTEGERS = ("pair_count", "fewshot_count", "token_position")
 
 
-def save_vectors(vectors: SteeringVectors, path: str | Path) -> None:
-    """Writes vectors to `path`, atomically and with the same bytes every time.
+def write_vectors(
+    path: Path, keys: Mapping[int, Tensor], values: Mapping[int, Tensor], metadata: VectorMetadata
+) -> None:
+    """Writes a vector file, atomically and with the same bytes every time.
+
+    Args:
+        path: The file.
+        keys: Layer -> (n_kv_heads, head_dim), float32.
+        values: Layer -> (n_kv_heads, head_dim of the values), float32.
+        metadata: What the file says about them.
 
     Raises:
         OSError: The file cannot be written; nothing is left half-written.
     """
-    path = Path(path)
     tensors = {
         f"{name}.{layer}": tensor.detach().cpu().contiguous()
-        for name, by_layer in (("keys", vectors.keys), ("values", vectors.values))
+        for name, by_layer in (("keys", keys), ("values", values))
         for layer, tensor in by_layer.items()
     }
-    content = canonical_bytes(tensors, _to_strings(vectors.metadata))
+    strings = {"format": FORMAT, "format_version": FORMAT_VERSION} | metadata.to_strings()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
+    write_atomically(path, canonical_bytes(tensors, strings))
 
 
-def load_vectors(path: str | Path) -> SteeringVectors:
-    """Reads vectors from `path`; executes nothing.
+def read_tensors(path: str | Path) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Reads the keys and values of a vector file whose metadata has been read.
 
     Raises:
-        VectorFileError: The file is missing, corrupt, not a vector file, or of an unknown format version.
+        VectorFileError: The file holds other tensors.
     """
-    path = Path(path)
-    metadata = read_metadata(path)
     tensors: dict[str, dict[int, Tensor]] = {"keys": {}, "values": {}}
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 - safe_open has no iterator
@@ -58,10 +60,7 @@ def load_vectors(path: str | Path) -> SteeringVectors:
                     "Extract the vectors again with `cachesteer extract`."
                 )
             tensors[match[1]][int(match[2])] = file.get_tensor(name)
-    try:
-        return SteeringVectors(tensors["keys"], tensors["values"], metadata)
-    except VectorFileError as error:
-        raise VectorFileError(f"{path}: {error}") from None
+    return tensors["keys"], tensors["values"]
 
 
 def read_metadata(path: str | Path) -> VectorMetadata:
@@ -91,7 +90,7 @@ def read_metadata(path: str | Path) -> VectorMetadata:
             f"version {FORMAT_VERSION!r}. Upgrade lm-eval-cachesteer, or extract the vectors again."
         )
     try:
-        metadata = _from_strings(strings)
+        metadata = VectorMetadata.from_strings(strings)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise VectorFileError(
             f"{path}: metadata is malformed ({type(error).__name__}: {error}). Extract the vectors again."
@@ -102,36 +101,6 @@ def read_metadata(path: str | Path) -> VectorMetadata:
             "Upgrade lm-eval-cachesteer, or extract the vectors again."
         )
     return metadata
-
-
-def _to_strings(metadata: VectorMetadata) -> dict[str, str]:
-    strings = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    for name, value in metadata.summary().items():
-        if name == "architecture":
-            strings[name] = metadata.architecture.to_json() if metadata.architecture else "null"
-        elif isinstance(value, str) and name != "offset_token":
-            strings[name] = value
-        else:
-            strings[name] = json.dumps(value, ensure_ascii=False)
-    return strings
-
-
-def _from_strings(strings: dict[str, str]) -> VectorMetadata:
-    values: dict[str, object] = {name: strings[name] for name in VectorMetadata.__dataclass_fields__ if name in strings}
-    architecture = json.loads(strings["architecture"])
-    values["architecture"] = Architecture(**architecture) if architecture is not None else None
-    for name, kind in (("offset_token", str), ("offset_token_id", int)):
-        values[name] = json.loads(strings[name])
-        if values[name] is not None and type(values[name]) is not kind:
-            raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
-    for name in _INTEGERS:
-        values[name] = int(strings[name])
-    for name in _OPTIONAL_NUMBERS:
-        number = json.loads(strings[name])
-        if number is not None and not (type(number) in (int, float) and math.isfinite(number)):
-            raise ValueError(f"{name} must be a finite JSON number or null, got {strings[name]}")
-        values[name] = None if number is None else float(number)
-    return VectorMetadata(**values)  # type: ignore[arg-type]
 
 
 def canonical_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:

@@ -2,63 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..errors import VectorFileError
-from .architecture import Architecture
-
-
-@dataclass(frozen=True)
-class VectorMetadata:
-    """Where vectors come from and how they are meant to be used.
-
-    Attributes:
-        kind: What they induce, such as "stepwise".
-        model_id: Hub id, or folder name, of the model they were extracted from.
-        architecture: What the model must share to be steered by them; None if unknown.
-        chat_template_sha256: Hash of the chat template of the extraction prompts; "" for plain-text prompts.
-        contrast_set: Name of the contrast set.
-        contrast_sha256: SHA-256 of the contrast set's file.
-        pair_count: Number of contrast pairs averaged.
-        fewshot_count: Few-shot examples in each prompt.
-        fewshot_selection: "random:SEED", "similar", or "none" for ready-made prompts.
-        token_position: Captured prompt token, -1 is the last.
-        offset_token: Token appended to prompts when these vectors are applied; None for none.
-        offset_token_id: Its id in the model's vocabulary; None for none.
-        key_space: "post_rope": keys as the model caches them, after rotary embedding (the paper's).
-        recommended_c_keys: Recommended coefficient of the keys; None if unknown.
-        recommended_c_values: Recommended coefficient of the values; None if unknown.
-        tool_version: Version of lm_eval_cachesteer that extracted them.
-        license: Licence note.
-    """
-
-    kind: str
-    model_id: str
-    architecture: Architecture | None = None
-    chat_template_sha256: str = ""
-    contrast_set: str = ""
-    contrast_sha256: str = ""
-    pair_count: int = 0
-    fewshot_count: int = 0
-    fewshot_selection: str = "none"
-    token_position: int = -1
-    offset_token: str | None = None
-    offset_token_id: int | None = None
-    key_space: str = "post_rope"
-    recommended_c_keys: float | None = None
-    recommended_c_values: float | None = None
-    tool_version: str = ""
-    license: str = ""
-
-    def summary(self) -> dict[str, object]:
-        """All fields by name, the architecture as a plain dictionary."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {
-            "architecture": asdict(self.architecture) if self.architecture else None
-        }
+from .format import read_metadata, read_tensors, write_vectors
+from .metadata import VectorMetadata
 
 
 @dataclass(frozen=True)
@@ -139,18 +91,23 @@ class SteeringVectors:
         return replace(self, metadata=metadata)
 
     def save(self, path: str | Path) -> None:
-        """Writes the vectors to a `.safetensors` file (see docs/vector-format.md)."""
-        from .format import save_vectors
+        """Writes the vectors to a `.safetensors` file (docs/vector-format.md), atomically.
 
-        save_vectors(self, path)
+        Raises:
+            OSError: The file cannot be written; nothing is left half-written.
+        """
+        write_vectors(Path(path), self.keys, self.values, self.metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> "SteeringVectors":
-        """Reads vectors from a `.safetensors` file.
+        """Reads vectors from a `.safetensors` file; executes nothing.
 
         Raises:
-            VectorFileError: The file is missing, corrupt, or of an unknown format version.
+            VectorFileError: The file is missing, corrupt, not a vector file, or of an unknown format version.
         """
-        from .format import load_vectors
-
-        return load_vectors(path)
+        metadata = read_metadata(path)
+        keys, values = read_tensors(path)
+        try:
+            return cls(keys, values, metadata)
+        except VectorFileError as error:
+            raise VectorFileError(f"{path}: {error}") from None

@@ -9,8 +9,9 @@ from pathlib import Path
 from ..core.architecture import Architecture
 from ..core.contrast import ContrastSet
 from ..core.edit import WeightedVectors
-from ..core.format import load_vectors, read_metadata
-from ..core.vectors import VectorMetadata
+from ..core.format import read_metadata
+from ..core.metadata import VectorMetadata
+from ..core.vectors import SteeringVectors
 from ..errors import ArgumentError, ContrastError, VectorFileError, VectorMismatchError
 from .embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from .folders import cached_vectors_folder, contrast_folder, vectors_folder
@@ -85,7 +86,7 @@ def resolve_vectors(
         VectorMismatchError: Vectors of that name exist for other models only.
     """
     return [
-        WeightedVectors(reference, weight, load_vectors(_locate(reference, architecture, model_id, revision)))
+        WeightedVectors(reference, weight, SteeringVectors.load(_locate(reference, architecture, model_id, revision)))
         for weight, reference in _terms(str(expression).strip())
     ]
 

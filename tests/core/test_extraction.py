@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from lm_eval_cachesteer.core.extraction import extract
+from lm_eval_cachesteer.core.metadata import VectorMetadata
 from lm_eval_cachesteer.core.prompts import TokenPair
-from lm_eval_cachesteer.core.vectors import VectorMetadata
 from lm_eval_cachesteer.errors import ArgumentError
 
 from ..conftest import build_model, random_texts

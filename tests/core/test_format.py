@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from lm_eval_cachesteer.core.architecture import Architecture
-from lm_eval_cachesteer.core.format import canonical_bytes, load_vectors, read_metadata
-from lm_eval_cachesteer.core.vectors import SteeringVectors, VectorMetadata
+from lm_eval_cachesteer.core.format import canonical_bytes, read_metadata
+from lm_eval_cachesteer.core.metadata import VectorMetadata
+from lm_eval_cachesteer.core.vectors import SteeringVectors
 from lm_eval_cachesteer.errors import VectorFileError
 
 ARCHITECTURE = Architecture("llama", 3, 4, 1, 2, {"": 10000.0})
@@ -111,7 +112,7 @@ def test_the_content_hash_covers_tensors_and_not_metadata():
 def test_bad_files_are_refused_by_name_and_reason(tmp_path, tensors, metadata, message):
     path = write(tmp_path / "bad.safetensors", tensors, **metadata)
     with pytest.raises(VectorFileError, match=message) as error:
-        load_vectors(path)
+        SteeringVectors.load(path)
     assert str(path) in str(error.value)
 
 
@@ -120,12 +121,12 @@ def test_files_that_are_not_safetensors_are_refused(tmp_path, content):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
     with pytest.raises(VectorFileError, match="not a readable safetensors file"):
-        load_vectors(path)
+        SteeringVectors.load(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(VectorFileError, match="no such vector file"):
-        load_vectors(tmp_path / "none.safetensors")
+        SteeringVectors.load(tmp_path / "none.safetensors")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

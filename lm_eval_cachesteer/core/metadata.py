@@ -1,0 +1,94 @@
+"""What a vector file says about its vectors."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+from .architecture import Architecture
+
+_OPTIONAL_NUMBERS = ("recommended_c_keys", "recommended_c_values")
+_INTEGERS = ("pair_count", "fewshot_count", "token_position")
+
+
+@dataclass(frozen=True)
+class VectorMetadata:
+    """Where vectors come from and how they are meant to be used.
+
+    Attributes:
+        kind: What they induce, such as "stepwise".
+        model_id: Hub id, or folder name, of the model they were extracted from.
+        architecture: What the model must share to be steered by them; None if unknown.
+        chat_template_sha256: Hash of the chat template of the extraction prompts; "" for plain-text prompts.
+        contrast_set: Name of the contrast set.
+        contrast_sha256: SHA-256 of the contrast set's file.
+        pair_count: Number of contrast pairs averaged.
+        fewshot_count: Few-shot examples in each prompt.
+        fewshot_selection: "random:SEED", "similar", or "none" for ready-made prompts.
+        token_position: Captured prompt token, -1 is the last.
+        offset_token: Token appended to prompts when these vectors are applied; None for none.
+        offset_token_id: Its id in the model's vocabulary; None for none.
+        key_space: "post_rope": keys as the model caches them, after rotary embedding (the paper's).
+        recommended_c_keys: Recommended coefficient of the keys; None if unknown.
+        recommended_c_values: Recommended coefficient of the values; None if unknown.
+        tool_version: Version of lm_eval_cachesteer that extracted them.
+        license: Licence note.
+    """
+
+    kind: str
+    model_id: str
+    architecture: Architecture | None = None
+    chat_template_sha256: str = ""
+    contrast_set: str = ""
+    contrast_sha256: str = ""
+    pair_count: int = 0
+    fewshot_count: int = 0
+    fewshot_selection: str = "none"
+    token_position: int = -1
+    offset_token: str | None = None
+    offset_token_id: int | None = None
+    key_space: str = "post_rope"
+    recommended_c_keys: float | None = None
+    recommended_c_values: float | None = None
+    tool_version: str = ""
+    license: str = ""
+
+    def summary(self) -> dict[str, object]:
+        """All fields by name, the architecture as a plain dictionary."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "architecture": asdict(self.architecture) if self.architecture else None
+        }
+
+    def to_strings(self) -> dict[str, str]:
+        """The metadata as safetensors stores it: strings only (docs/vector-format.md says which are JSON)."""
+        strings = {}
+        for name, value in self.summary().items():
+            if name == "architecture":
+                strings[name] = self.architecture.to_json() if self.architecture else "null"
+            elif isinstance(value, str) and name != "offset_token":
+                strings[name] = value
+            else:
+                strings[name] = json.dumps(value, ensure_ascii=False)
+        return strings
+
+    @classmethod
+    def from_strings(cls, strings: dict[str, str]) -> "VectorMetadata":
+        """Reads what `to_strings` wrote.
+
+        Raises:
+            KeyError, ValueError, TypeError, RecursionError: A string is missing or malformed.
+        """
+        values: dict[str, object] = {name: strings[name] for name in cls.__dataclass_fields__ if name in strings}
+        architecture = json.loads(strings["architecture"])
+        values["architecture"] = Architecture(**architecture) if architecture is not None else None
+        for name, kind in (("offset_token", str), ("offset_token_id", int)):
+            values[name] = json.loads(strings[name])
+            if values[name] is not None and type(values[name]) is not kind:
+                raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
+        for name in _INTEGERS:
+            values[name] = int(strings[name])
+        for name in _OPTIONAL_NUMBERS:
+            number = json.loads(strings[name])
+            if number is not None and not (type(number) in (int, float) and math.isfinite(number)):
+                raise ValueError(f"{name} must be a finite JSON number or null, got {strings[name]}")
+            values[name] = None if number is None else float(number)
+        return cls(**values)  # type: ignore[arg-type]
