@@ -9,7 +9,11 @@ import os
 import sys
 
 # Module of lm_eval -> function of lm_eval_cachesteer.harness.registration called once that module is imported.
-_REGISTRATIONS = {"lm_eval.models": "register_model", "lm_eval.tasks": "register_tasks"}
+_REGISTRATIONS = {
+    "lm_eval.filters": "register_filters",
+    "lm_eval.models": "register_model",
+    "lm_eval.tasks": "register_tasks",
+}
 
 
 class _RegisteringLoader:
@@ -44,7 +48,7 @@ class _RegisteringLoader:
 
 
 class _LmEvalFinder:
-    """Finds nothing itself: wraps what the other finders find for two modules of lm_eval."""
+    """Finds nothing itself: wraps what the other finders find for some modules of lm_eval."""
 
     def find_spec(self, name, path=None, target=None):
         registration = _REGISTRATIONS.get(name)

@@ -8,6 +8,7 @@ from typing import Any
 from ..sources.folders import tasks_folder
 
 MODEL_NAME = "hf-cachesteer"
+FILTER_TARGETS = {"cachesteer_choice": "lm_eval_cachesteer.harness.filters:ChoiceFilter"}
 MODEL_TARGET = "lm_eval_cachesteer.harness.backend:CacheSteerLM"
 
 
@@ -17,6 +18,15 @@ def register_model() -> None:
 
     if MODEL_NAME not in model_registry:
         model_registry.register(MODEL_NAME, target=MODEL_TARGET)
+
+
+def register_filters() -> None:
+    """Adds our filters to lm_eval's registry as lazy placeholders, unless lm_eval has found them already."""
+    from lm_eval.api.registry import filter_registry
+
+    for name, target in FILTER_TARGETS.items():
+        if name not in filter_registry:
+            filter_registry.register(name, target=target)
 
 
 def register_tasks() -> None:
@@ -45,10 +55,12 @@ def register_tasks() -> None:
 
 
 def register() -> None:
-    """Both registrations, for programs that run without the start-up hook."""
-    import lm_eval.models  # noqa: F401 - fills the registry first, so that ours is added to it
+    """All registrations, for programs that run without the start-up hook."""
+    import lm_eval.filters
+    import lm_eval.models  # noqa: F401 - both fill their registries first, so that ours are added to them
 
     register_model()
+    register_filters()
     register_tasks()
 
 

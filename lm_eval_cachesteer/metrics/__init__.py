@@ -1,6 +1,15 @@
 """Measures of a response: does it keep to a style, and does it repeat itself."""
 
-from .repetition import is_looping, repeated_ngram_share
-from .style import is_stepwise
+from .repetition import compression_ratio, is_looping, repeated_ngram_share
+from .response import measure_response
+from .style import ADHERENCE, REASONING_FORMS, is_stepwise
 
-__all__ = ["is_looping", "is_stepwise", "repeated_ngram_share"]
+__all__ = [
+    "ADHERENCE",
+    "REASONING_FORMS",
+    "compression_ratio",
+    "is_looping",
+    "is_stepwise",
+    "measure_response",
+    "repeated_ngram_share",
+]

@@ -59,7 +59,12 @@ def known_vectors() -> list[KnownVectors]:
 
 def cached_vectors_path(name: str, model_id: str) -> Path:
     """Where vectors of a model are kept so that they can be asked for by name."""
-    return cached_vectors_folder() / re.sub(r"[^a-z0-9.]+", "-", model_id.lower()).strip("-") / f"{name}.safetensors"
+    return cached_vectors_folder() / model_folder(model_id) / f"{name}.safetensors"
+
+
+def model_folder(model_id: str) -> str:
+    """Name of the folder that holds a model's vectors: lower case, hyphens for all but letters, digits and dots."""
+    return re.sub(r"[^a-z0-9.]+", "-", model_id.lower()).strip("-")
 
 
 def resolve_vectors(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lm_eval_cachesteer.metrics import is_looping, is_stepwise, repeated_ngram_share
+from lm_eval_cachesteer.metrics import measure_response
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
@@ -16,11 +16,6 @@ def load(**_: Any) -> dict[str, Any]:
 
 
 def process_results(_doc: dict[str, Any], responses: list[str]) -> dict[str, float]:
-    """Scores one response."""
-    response = responses[0]
-    return {
-        "stepwise": float(is_stepwise(response)),
-        "looping": float(is_looping(response)),
-        "repetition": repeated_ngram_share(response),
-        "words": float(len(response.split())),
-    }
+    """Measures one response."""
+    measures = measure_response(responses[0])
+    return {name: measures[name] for name in ("stepwise", "looping", "repetition", "words")}
