@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint vectors clean
+.PHONY: help demo test lint vectors measure clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
 	@echo "make test     install everything and run linter, type checker and tests"
 	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
+	@echo "make measure  measure the shipped vectors on the held-out open prompts"
 	@echo "make clean    remove the virtual environment and build products"
 
 demo: $(INSTALLED)
@@ -24,8 +25,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 vectors: $(INSTALLED)
-	$(BIN)/cachesteer extract --contrast stepwise --c-keys 0 --c-values 5 \
-	    --out vectors/smollm2-135m-instruct-q4-1/stepwise.safetensors
+	$(BIN)/python tools/make_vectors.py stepwise
 
 # The stamp is written last: an interrupted installation is repeated, a finished one is kept.
 $(INSTALLED): pyproject.toml constraints.txt startup/hatch_build.py startup/_cachesteer_startup.py startup/cachesteer.pth
@@ -34,6 +34,9 @@ $(INSTALLED): pyproject.toml constraints.txt startup/hatch_build.py startup/_cac
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
+
+measure: $(INSTALLED)
+	$(BIN)/python tools/measure_vectors.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -53,7 +53,7 @@ class _Options:
 
 
 _HEDGE = r"(?:\s*(?:the|clearly|definitely|probably|most likely|likely|therefore|thus|also|simply|just|in fact|,))*"
-_NOUN = r"(?:answer|choice|option|solution|response|conclusion)"
+_NOUN = r"(?:answer|choice|option|solution|response|conclusion|explanation|reason)"
 _QUALITY = r"(?:final|correct|right|best|most likely|most accurate|most appropriate|appropriate|closest)"
 _IS = r"(?:is|was|would be|must be|should be|has to be|seems to be)"
 _STATEMENTS = (
@@ -163,19 +163,22 @@ def _counts(text: str, match: "re.Match[str]", reference: tuple[int, int]) -> bo
 
 def _opening(text: str, options: _Options) -> list[str]:
     """The option a response begins with, unless it goes on to list others."""
-    head = re.compile(rf"(?:option\s+|choice\s+)?\(?([{options.letters}])(?:[).:,]|\s+-|$)", re.IGNORECASE)
     lines = [line.strip() for line in text.strip().split("\n") if line.strip()]
-    heads = [match for line in lines if (match := head.match(line))]
+    heads = [match for line in lines if (match := _head(options).match(line))]
     if not lines or not heads or heads[0].string != lines[0] or len({match[1].upper() for match in heads}) > 1:
         return []
     return [] if _OPEN_AFTER.match(lines[0], heads[0].end(1)) else [heads[0][1].upper()]
 
 
 def _closing(text: str, options: _Options) -> list[str]:
-    """The option that is the whole last line."""
-    last = text.strip().rsplit("\n", 1)[-1].strip()
+    """The option that is the whole last line, unless the line before it lists another."""
+    *before, last = ["", *(line.strip() for line in text.split("\n") if line.strip())]
     match = re.fullmatch(options.reference + r"[.!]?", last, re.IGNORECASE)
-    return [options.letter_of(match)] if match and (match.groupdict().get("bare") or "X").isupper() else []
+    if not match or not (match.groupdict().get("bare") or "X").isupper():
+        return []
+    letter = options.letter_of(match)
+    listed = _head(options).match(before[-1]) if before else None
+    return [] if listed and listed[1].upper() != letter else [letter]
 
 
 def _named(text: str, options: _Options) -> list[str]:
@@ -197,6 +200,11 @@ def _texts(text: str, options: _Options) -> list[str]:
         for letter, option in zip(options.letters, options.texts, strict=True)
         if option and re.search(rf"(?<!\w){_flexible(option)}(?!\w)", text, re.IGNORECASE)
     ]
+
+
+def _head(options: _Options) -> "re.Pattern[str]":
+    """A line that begins with an option: "B.", "(B)", "B: ...", "Option B", or the letter alone."""
+    return re.compile(rf"(?:option\s+|choice\s+)?\(?([{options.letters}])(?:[).:,]|\s+-|$)", re.IGNORECASE)
 
 
 def _only_mention(content: str, options: _Options) -> str | None:

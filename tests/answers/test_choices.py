@@ -37,6 +37,7 @@ STATED = [
     ("Final answer: D", "D"),
     ("Step 1: Metals conduct.\nStep 2: Copper is a metal, so the answer is B.", "B"),
     ("The conclusion is B: copper.", "B"),
+    ("The best explanation is:\n\nB. Copper is a metal.", "B"),
     ("We must choose B.", "B"),
     ("Option B, copper, is the correct answer.", "B"),
 ]
@@ -68,6 +69,7 @@ NONE = [
     "The answer is B or C.",
     "The answer is A/B.",
     "A. Wood\nB. Copper\nC. Rubber bands\nD. A glass rod",
+    "Step 1: List them.\nA. Wood\nB. Copper\nC",
     "A good conductor is needed.",
     "The answer is a good conductor.",
     "The answer is A good conductor.",

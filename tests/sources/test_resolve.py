@@ -61,14 +61,23 @@ def test_a_missing_file_is_named(tmp_path):
         resolve_vectors(f"{tmp_path}/none.safetensors")
 
 
-def test_shipped_vectors_resolve_by_name_for_the_embedded_model():
-    (term,) = resolve_vectors("stepwise")
+SHIPPED = sorted(path.stem for path in vectors_folder().glob("*/*.safetensors"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_vectors_resolve_by_name_for_the_embedded_model(name):
+    (term,) = resolve_vectors(name)
     metadata = term.vectors.metadata
-    assert metadata.model_id == "SmolLM2-135M-Instruct-Q4_1"
+    assert (metadata.kind, metadata.model_id) == (name, "SmolLM2-135M-Instruct-Q4_1")
     assert metadata.recommended_c_values is not None
-    contrast = resolve_contrast_set("stepwise")
+    contrast = resolve_contrast_set(name)
     assert contrast.sha256 == metadata.contrast_sha256  # made from the set as it is shipped
-    assert metadata.pair_count == len(contrast.items) >= 40
+    assert 40 <= metadata.pair_count <= len(contrast.items)
+
+
+def test_the_demos_vectors_are_shipped():
+    assert "stepwise" in SHIPPED
+    assert {known.name for known in known_vectors() if known.origin == "shipped"} == set(SHIPPED)
 
 
 def test_vectors_are_chosen_by_the_models_architecture(llama):
