@@ -26,11 +26,11 @@ def test_the_hook_runs_and_imports_nothing_heavy():
 
 def test_the_hook_costs_less_than_a_millisecond():
     costs = []
-    for _ in range(7):
+    for _ in range(15):
         for line in python("pass", "-X", "importtime").stderr.splitlines():
             if line.endswith("_cachesteer_startup"):
                 costs.append(int(line.split("|")[1]))  # cumulative microseconds
-    assert len(costs) == 7
+    assert len(costs) == 15
     assert min(costs) < 1000
 
 
