@@ -109,9 +109,7 @@ def extract_choice(response: str, choices: Sequence[str], *, strict: bool = Fals
         The letter and the rung that decided.
     """
     options = _Options("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(choices)], tuple(map(_normal, choices)))
-    boxed = [
-        _only_mention(content, options) for content in re.findall(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}", response)
-    ]
+    boxed = [_only_mention(content, options) for content in _BOXED.findall(response)]
     text = _plain(response)
     rungs: list[tuple[str, Callable[[str, _Options], list[str]]]] = [("statement", _statements)]
     if not strict:

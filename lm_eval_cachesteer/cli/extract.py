@@ -44,8 +44,7 @@ def extract(
     from ..core.extraction import extract as extract_vectors
     from ..core.metadata import VectorMetadata
     from ..core.prompts import PromptSettings, build_pairs
-    from ..harness.arguments import unescape
-    from ..harness.plan import single_token_id
+    from ..core.tokens import single_token_id, unescape
     from ..sources.models import load_model
     from ..sources.resolve import cached_vectors_path, is_shipped, resolve_contrast_set
 

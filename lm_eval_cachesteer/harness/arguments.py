@@ -10,6 +10,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import PreTrainedModel
 
 from ..core.selection import HEADS_HELP, LAYERS_HELP
+from ..core.tokens import unescape
 from ..errors import ArgumentError
 from ..sources.resolve import VECTORS_HELP
 
@@ -113,11 +114,6 @@ class SteeringArguments:
             if isinstance(value, float) and value.is_integer():  # lm_eval reads "-2" as -2.0
                 ours[name] = int(value)
         return cls(**ours)
-
-
-def unescape(text: str) -> str:
-    r"""Reads \n, \t and \\ as a command line hands them over."""
-    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\")
 
 
 def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:

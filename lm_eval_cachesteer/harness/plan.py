@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.architecture import Architecture, check_architecture, text_sha256
 from ..core.edit import CacheEdit, WeightedVectors
+from ..core.tokens import single_token_id
 from ..errors import ArgumentError, VectorMismatchError
 from ..sources.resolve import resolve_vectors
 from .arguments import ALLOWED, SteeringArguments
@@ -193,16 +194,6 @@ def _offset_ids(text: str | None, tokenizer: Any) -> list[int]:
             f"offset_token={text!r} is not one token for this tokenizer. Allowed: {ALLOWED['offset_token']}."
         )
     return [token_id]
-
-
-def single_token_id(text: str, tokenizer: Any) -> int | None:
-    """The id of a text that is one token after other text, or None."""
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    if len(ids) != 1:  # some tokenizers put a word boundary before a text that stands alone
-        before = tokenizer.encode("x", add_special_tokens=False)
-        both = tokenizer.encode("x" + text, add_special_tokens=False)
-        ids = both[len(before) :] if both[: len(before)] == before else []
-    return int(ids[0]) if len(ids) == 1 else None
 
 
 def _generation_prompt(tokenizer: Any) -> str:

@@ -3,16 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from lm_eval_cachesteer.harness.task_data import jsonl_test_split
 from lm_eval_cachesteer.metrics import measure_response
 
-QUESTIONS = Path(__file__).with_name("questions.jsonl")
-
-
-def load(**_: Any) -> dict[str, Any]:
-    """Reads the shipped questions; the harness passes its model arguments, which do not matter here."""
-    import datasets
-
-    return dict(datasets.load_dataset("json", data_files={"test": str(QUESTIONS)}))
+load = jsonl_test_split(Path(__file__).with_name("questions.jsonl"))
 
 
 def process_results(_doc: dict[str, Any], responses: list[str]) -> dict[str, float]:

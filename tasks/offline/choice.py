@@ -1,14 +1,9 @@
 """Data of the task cachesteer_offline_choice: the demo's 50 questions and 110 more."""
 
 from pathlib import Path
-from typing import Any
+
+from lm_eval_cachesteer.harness.task_data import jsonl_test_split
 
 HERE = Path(__file__).parent
-QUESTIONS = (HERE.parent / "demo" / "questions.jsonl", HERE / "choice.jsonl")
 
-
-def load(**_: Any) -> dict[str, Any]:
-    """Reads the shipped questions; the harness passes its model arguments, which do not matter here."""
-    import datasets
-
-    return dict(datasets.load_dataset("json", data_files={"test": [str(path) for path in QUESTIONS]}))
+load = jsonl_test_split(HERE.parent / "demo" / "questions.jsonl", HERE / "choice.jsonl")

@@ -1,8 +1,9 @@
 import pytest
 from transformers import T5Config, T5ForConditionalGeneration
 
+from lm_eval_cachesteer.core.tokens import unescape
 from lm_eval_cachesteer.errors import ArgumentError, VectorMismatchError
-from lm_eval_cachesteer.harness.arguments import SteeringArguments, unescape
+from lm_eval_cachesteer.harness.arguments import SteeringArguments
 
 from ..conftest import build_model, make_vectors
 from .support import generation
