@@ -19,6 +19,13 @@ def extract(
     ] = None,
     pretrained: Annotated[str | None, typer.Option(help="Hub id or folder; by default the embedded model.")] = None,
     kind: Annotated[str | None, typer.Option(help="What the vectors induce; by default the set's name.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Contrast set of the same questions: negative prompts show its reasonings instead of answers."
+        ),
+    ] = None,
+    items: Annotated[str, typer.Option(help='Use only items whose id matches, such as "open-*".')] = "*",
     pairs: Annotated[int | None, typer.Option(min=1, help="Use only the first N pairs.")] = None,
     fewshot: Annotated[int, typer.Option(min=0, help="Few-shot examples in each prompt.")] = 5,
     selection: Annotated[Literal["random", "similar"], typer.Option(help="How they are chosen.")] = "random",
@@ -49,11 +56,14 @@ def extract(
     from ..sources.resolve import cached_vectors_path, is_shipped, resolve_contrast_set
 
     contrast_set = resolve_contrast_set(contrast)
+    if items != "*":
+        contrast_set = contrast_set.only(items)
+    against_set = resolve_contrast_set(against) if against else None
     if out is not None and out.suffix != ".safetensors":
         raise ArgumentError(f"--out {out} must end in .safetensors.")
     loaded = load_model(pretrained, device=device, dtype=dtype)
     settings = PromptSettings(fewshot=fewshot, selection=selection, seed=seed, chat=chat)
-    token_pairs = build_pairs(contrast_set, loaded.tokenizer, settings)[:pairs]
+    token_pairs = build_pairs(contrast_set, loaded.tokenizer, settings, against_set)[:pairs]
     offset = None if offset_token == "none" else unescape(offset_token)
     offset_id = single_token_id(offset, loaded.tokenizer) if offset else None
     if offset and offset_id is None:
@@ -67,6 +77,9 @@ def extract(
         chat_template_sha256=text_sha256(template),
         contrast_set=contrast_set.name,
         contrast_sha256=contrast_set.sha256,
+        contrast_items=items,
+        against_set=against_set.name if against_set else "",
+        against_sha256=against_set.sha256 if against_set else "",
         pair_count=len(token_pairs),
         fewshot_count=0 if ready else fewshot,
         fewshot_selection="none" if ready else f"random:{seed}" if selection == "random" else selection,

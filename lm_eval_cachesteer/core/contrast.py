@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class ContrastItem:
     question: str
     reasoning: str
     answer: str
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ReadyPair:
 
     positive: Prompt
     negative: Prompt
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,18 @@ class ContrastSet:
             raise ContrastError(f"{path}: mixes question items with ready pairs. Keep them in separate files.")
         return cls(name or path.stem, tuple(items), hashlib.sha256(content).hexdigest())  # type: ignore[arg-type]
 
+    def only(self, pattern: str) -> "ContrastSet":
+        """The items whose id matches a pattern such as "open-*" (as in a shell, case matters).
+
+        Raises:
+            ContrastError: No id matches.
+        """
+        items = tuple(item for item in self.items if fnmatchcase(item.id, pattern))
+        if not items:
+            ids = ", ".join(dict.fromkeys(item.id.rsplit("-", 1)[0] + "-*" for item in self.items if item.id))
+            raise ContrastError(f"No item of {self.name!r} has an id like {pattern!r}. Ids there: {ids or 'none'}.")
+        return replace(self, items=items)  # type: ignore[arg-type]
+
 
 def _read_item(line: str, where: str) -> ContrastItem | ReadyPair:
     try:
@@ -89,11 +104,15 @@ def _read_item(line: str, where: str) -> ContrastItem | ReadyPair:
     if not isinstance(record, dict):
         raise ContrastError(f"{where}: expected a JSON object, got {type(record).__name__}.")
     if "positive" in record or "negative" in record:
-        return ReadyPair(_prompt(record, "positive", where), _prompt(record, "negative", where))
+        return ReadyPair(_prompt(record, "positive", where), _prompt(record, "negative", where), _id(record))
     question = _text(record, ("question", "query"), where)
     reasoning = _text(record, ("reasoning", "steps"), where)
     answer = _text(record, ("answer", "solution"), where)
-    return ContrastItem(question, reasoning, answer)
+    return ContrastItem(question, reasoning, answer, _id(record))
+
+
+def _id(record: dict[str, Any]) -> str:
+    return str(record.get("id", ""))
 
 
 def _text(record: dict[str, Any], names: tuple[str, ...], where: str) -> str:

@@ -21,6 +21,9 @@ class VectorMetadata:
         chat_template_sha256: Hash of the chat template of the extraction prompts; "" for plain-text prompts.
         contrast_set: Name of the contrast set.
         contrast_sha256: SHA-256 of the contrast set's file.
+        contrast_items: Pattern of the ids of the items used; "*" for all.
+        against_set: Name of the contrast set whose reasonings the negative prompts show; "" for the answer alone.
+        against_sha256: SHA-256 of that set's file.
         pair_count: Number of contrast pairs averaged.
         fewshot_count: Few-shot examples in each prompt.
         fewshot_selection: "random:SEED", "similar", or "none" for ready-made prompts.
@@ -40,6 +43,9 @@ class VectorMetadata:
     chat_template_sha256: str = ""
     contrast_set: str = ""
     contrast_sha256: str = ""
+    contrast_items: str = "*"
+    against_set: str = ""
+    against_sha256: str = ""
     pair_count: int = 0
     fewshot_count: int = 0
     fewshot_selection: str = "none"

@@ -50,19 +50,29 @@ class PromptSettings:
         return has_template if wanted is None else wanted
 
 
-def build_pairs(contrast: ContrastSet, tokenizer: Any, settings: PromptSettings) -> list[TokenPair]:
+def build_pairs(
+    contrast: ContrastSet, tokenizer: Any, settings: PromptSettings, against: ContrastSet | None = None
+) -> list[TokenPair]:
     """Builds the token rows of every contrast pair.
 
     The positive prompt's few-shot answers hold reasoning and answer, the negative prompt's the answer alone; the
-    final question is the same (METHOD: arXiv 2507.08799, section 3).
+    final question is the same (arXiv 2507.08799, section 3).
+
+    Args:
+        contrast: The contrast set.
+        tokenizer: The model's tokenizer.
+        settings: How prompts are built.
+        against: A set with the same questions: the negative prompt's answers are its reasonings, and the positive
+            prompt's are the reasonings alone. What both have in common, such as reasoning at all, cancels out; what
+            is left is the form.
 
     Raises:
         ArgumentError: The settings do not fit the set or the tokenizer.
-        ContrastError: A pair's prompts are equal, or end in different tokens.
+        ContrastError: A pair's prompts are equal, or end in different tokens, or `against` lacks a question.
     """
     chat = settings.uses_chat(contrast, tokenizer)
     pairs = []
-    for number, (positive, negative) in enumerate(_prompts(contrast, settings, chat), start=1):
+    for number, (positive, negative) in enumerate(_prompts(contrast, settings, chat, against), start=1):
         pair = TokenPair(_encode(positive, tokenizer), _encode(negative, tokenizer))
         if pair.positive == pair.negative:
             raise ContrastError(f"Pair {number} of {contrast.name!r}: both prompts are the same; nothing to contrast.")
@@ -75,33 +85,50 @@ def build_pairs(contrast: ContrastSet, tokenizer: Any, settings: PromptSettings)
     return pairs
 
 
-def _prompts(contrast: ContrastSet, settings: PromptSettings, chat: bool) -> list[tuple[Prompt, Prompt]]:
+def _prompts(
+    contrast: ContrastSet, settings: PromptSettings, chat: bool, against: ContrastSet | None
+) -> list[tuple[Prompt, Prompt]]:
     ready = [item for item in contrast.items if isinstance(item, ReadyPair)]
     if ready:
+        if against is not None:
+            raise ContrastError(
+                f"{contrast.name!r} holds ready pairs, which have their negative already: no `against`."
+            )
         return [(item.positive, item.negative) for item in ready]
     items = [item for item in contrast.items if isinstance(item, ContrastItem)]
-    chosen = choose_examples([item.question for item in items], settings.fewshot, settings.selection, settings.seed)
+    questions = [item.question for item in items]
+    positive, negative = _shown_answers(items, against)
     write = _conversation if chat else _plain_text
-    return [
-        tuple(write([items[j] for j in examples], item.question, reasoning) for reasoning in (True, False))  # type: ignore[misc]
-        for item, examples in zip(items, chosen, strict=True)
-    ]
+    prompts = []
+    for question, examples in zip(
+        questions, choose_examples(questions, settings.fewshot, settings.selection, settings.seed), strict=True
+    ):
+        one, two = (write([(questions[j], shown[j]) for j in examples], question) for shown in (positive, negative))
+        prompts.append((one, two))
+    return prompts
 
 
-def _shown_answer(item: ContrastItem, reasoning: bool) -> str:
-    return f"{item.reasoning}\n{item.answer}" if reasoning else item.answer
+def _shown_answers(items: Sequence[ContrastItem], against: ContrastSet | None) -> tuple[list[str], list[str]]:
+    """What the positive and the negative prompt answer, item by item."""
+    if against is None:
+        return [f"{item.reasoning}\n{item.answer}" for item in items], [item.answer for item in items]
+    others = {item.question: item.reasoning for item in against.items if isinstance(item, ContrastItem)}
+    missing = [item.question for item in items if item.question not in others]
+    if missing:
+        raise ContrastError(f"{against.name!r} lacks {len(missing)} of the questions, the first is {missing[0]!r}.")
+    return [item.reasoning for item in items], [others[item.question] for item in items]
 
 
-def _conversation(examples: Sequence[ContrastItem], question: str, reasoning: bool) -> tuple[Message, ...]:
+def _conversation(examples: Sequence[tuple[str, str]], question: str) -> Prompt:
     turns: list[Message] = []
-    for item in examples:
-        turns.append({"role": "user", "content": item.question})
-        turns.append({"role": "assistant", "content": _shown_answer(item, reasoning)})
+    for asked, answered in examples:
+        turns.append({"role": "user", "content": asked})
+        turns.append({"role": "assistant", "content": answered})
     return (*turns, {"role": "user", "content": question})
 
 
-def _plain_text(examples: Sequence[ContrastItem], question: str, reasoning: bool) -> str:
-    shown = [f"Question: {item.question}\nAnswer: {_shown_answer(item, reasoning)}\n\n" for item in examples]
+def _plain_text(examples: Sequence[tuple[str, str]], question: str) -> Prompt:
+    shown = [f"Question: {asked}\nAnswer: {answered}\n\n" for asked, answered in examples]
     return "".join(shown) + f"Question: {question}\nAnswer:"
 
 

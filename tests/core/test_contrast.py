@@ -23,8 +23,19 @@ def test_question_items_in_our_layout_and_the_papers(tmp_path):
     assert ContrastSet.read(path).items == (
         ContrastItem("Q1", "R1", "A"),
         ContrastItem("Q2", "one\ntwo", "7"),
-        ContrastItem("Q3", "three", "C"),
+        ContrastItem("Q3", "three", "C", "3"),
     )
+
+
+def test_items_are_chosen_by_their_ids(tmp_path):
+    path = write(
+        tmp_path, *({"id": i, "question": i, "reasoning": "R", "answer": "A"} for i in ("mc-1", "mc-2", "open-1"))
+    )
+    contrast = ContrastSet.read(path)
+    assert [item.id for item in contrast.only("mc-*").items] == ["mc-1", "mc-2"]
+    assert contrast.only("*") == contrast
+    with pytest.raises(ContrastError, match=r"Ids there: mc-\*, open-\*"):
+        contrast.only("MC-*")
 
 
 def test_unusual_line_separators_inside_texts_are_kept(tmp_path):

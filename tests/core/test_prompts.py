@@ -27,6 +27,27 @@ def test_chat_prompts_hold_reasoning_and_answer_against_the_answer_alone(tokeniz
         assert stripped == negative
 
 
+def test_one_form_of_reasoning_against_another(tokenizer):
+    """The positive prompt's reasonings turn into the other set's, and nothing else changes."""
+    others = ContrastSet(
+        "plain", tuple(ContrastItem(f"Q{i}?", f"plainly {i}", f"A{i}") for i in reversed(range(6))), ""
+    )
+    for pair in build_pairs(SET, tokenizer, PromptSettings(fewshot=3), against=others):
+        positive, negative = texts(pair, tokenizer)
+        assert positive.count("<|assistant|>because") == negative.count("<|assistant|>plainly") == 3
+        assert positive.replace("because", "plainly") == negative
+        assert "A0" not in positive
+
+
+def test_a_form_against_a_set_of_other_questions_is_refused(tokenizer):
+    others = ContrastSet("plain", ITEMS[:4], "")
+    with pytest.raises(ContrastError, match=r"'plain' lacks 2 of the questions, the first is 'Q4\?'"):
+        build_pairs(SET, tokenizer, PromptSettings(fewshot=1), against=others)
+    ready = ContrastSet("r", (ReadyPair("one!", "two!"),), "")
+    with pytest.raises(ContrastError, match="negative already"):
+        build_pairs(ready, tokenizer, PromptSettings(), against=others)
+
+
 def test_plain_text_prompts(tokenizer):
     pair = build_pairs(SET, tokenizer, PromptSettings(fewshot=1, chat=False))[0]
     positive, negative = texts(pair, tokenizer)

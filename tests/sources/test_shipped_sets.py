@@ -59,7 +59,7 @@ def test_forms_share_their_questions(kind, shared):
 def test_every_reasoning_keeps_its_form_and_no_other_and_ends_at_its_answer(kind):
     for item in contrast(kind):
         assert [form for form, keeps in REASONING_FORMS.items() if keeps(item["reasoning"])] == [kind], item["id"]
-        assert re.search(rf"\b{re.escape(item['answer'])}\.$", item["reasoning"]), item["id"]
+        assert re.search(rf"\b{re.escape(item['answer'])}\.$", item["reasoning"], re.I), item["id"]
 
 
 @pytest.mark.parametrize("kind", FORMS)
@@ -85,7 +85,8 @@ def test_registers_ask_the_same_and_answer_in_one_way_or_the_other(kind):
 def test_questions_have_four_options_and_an_answer_among_them(shared):
     choices = [item for item in shared if item["id"].startswith("mc")]
     problems = [item for item in shared if item["id"].startswith("wp")]
-    assert (len(choices), len(problems)) == (80, 40)
+    open_questions = [item for item in shared if item["id"].startswith("open")]
+    assert (len(choices), len(problems), len(open_questions)) == (80, 40, 40)
     for item in choices:
         assert re.findall(r"^([A-D])\. \S", item["question"], re.M) == list("ABCD"), item["id"]
         assert item["answer"] in "ABCD", item["id"]
