@@ -3,6 +3,9 @@
 from .repetition import compression_ratio, is_looping, repeated_ngram_share
 from .style import ADHERENCE
 
+# Every measure, and whether more of it is better.
+MEASURES = {"words": True, "looping": False, "repetition": False, "compression": False} | dict.fromkeys(ADHERENCE, True)
+
 
 def measure_response(text: str) -> dict[str, float]:
     """Measures a response.
@@ -11,8 +14,8 @@ def measure_response(text: str) -> dict[str, float]:
         text: The response.
 
     Returns:
-        `words`, `looping` (0 or 1), `repetition` (share of repeated 4-grams), `compression` (see
-        `compression_ratio`), and for each style of `ADHERENCE` 0 or 1.
+        The figures named in `MEASURES`: `words`, `looping` (0 or 1), `repetition` (share of repeated 4-grams),
+        `compression` (see `compression_ratio`), and for each style of `ADHERENCE` 0 or 1.
     """
     measures = {
         "words": float(len(text.split())),

@@ -30,17 +30,35 @@ _INFORMAL = re.compile(
     re.IGNORECASE,
 )
 
-_SPANISH_WORDS = """
-    el la los las un una unos unas de del al en y o que es son se por para con como más pero su sus lo le les este esta
-    esto estos estas ese esa muy también cuando porque si hay puede pueden está están ser fue era entre sobre sin hasta
-    desde donde quien cada otro otra todo toda todos todas mientras así entonces
-"""
-_ENGLISH_WORDS = """
-    the a an of to in and or that is are was were be it its this these those for with as on at by from but not they you
-    your we our he she his her their there which when because if can will would has have had do does more also into
-    than then so what how why
-"""
-_SPANISH, _ENGLISH = frozenset(_SPANISH_WORDS.split()), frozenset(_ENGLISH_WORDS.split())
+# Function words, by language; a word may stand in several lists.
+_FUNCTION_WORDS = {
+    "Spanish": """
+        el la los las un una unos unas de del al en y o que es son se por para con como más pero su sus lo le les este
+        esta esto estos estas ese esa muy también cuando porque si hay puede pueden está están ser fue era entre sobre
+        sin hasta desde donde quien cada otro otra todo toda todos todas mientras así entonces
+        """,
+    "English": """
+        the a an of to in and or that is are was were be it its this these those for with as on at by from but not they
+        you your we our he she his her their there which when because if can will would has have had do does more also
+        into than then so what how why
+        """,
+    "French": """
+        le la les un une des de du au aux en et ou que qui est sont se par pour avec comme plus mais son sa ses ce cette
+        ces il elle ils elles on nous vous je dans sur sans pas ne cela peut être était entre chaque autre tout toute
+        quand si très aussi donc à leur leurs
+        """,
+    "Italian": """
+        il lo la i gli le un uno una di del della dei delle al alla in e o che è sono si per con come più ma suo sua
+        suoi questo questa questi queste non nel nella può essere era tra fra su senza ogni altro tutto quando se molto
+        anche perché così
+        """,
+    "Portuguese": """
+        o a os as um uma de do da dos das ao em no na nos nas e ou que é são se por para com como mais mas seu sua este
+        esta isto esse essa não muito também quando porque pode ser foi era entre sobre sem até cada outro todo toda
+        """,
+}
+_FUNCTION_WORDS_OF = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
+_MIN_DIFFERENT_FUNCTION_WORDS = 3
 
 
 def is_stepwise(text: str) -> bool:
@@ -91,13 +109,17 @@ def is_analogical_reasoning(text: str) -> bool:
 
 
 def is_spanish(text: str) -> bool:
-    """Whether a text is in Spanish: at least a fifth of its words are Spanish function words, and more than English.
+    """Whether a text is in Spanish.
 
-    Texts of fewer than three words are not judged Spanish.
+    At least a fifth of its words are Spanish function words, three different ones at least, and more of its words are
+    Spanish than English, French, Italian or Portuguese ones. Tells languages apart, not good Spanish from bad.
     """
     words = _words(text)
-    spanish, english = (sum(word in language for word in words) for language in (_SPANISH, _ENGLISH))
-    return len(words) >= _MIN_WORDS and spanish >= len(words) / 5 and spanish > english
+    found = {language: [w for w in words if w in known] for language, known in _FUNCTION_WORDS_OF.items()}
+    spanish = found.pop("Spanish")
+    most_of_another = max(map(len, found.values()))
+    different = len(set(spanish))
+    return different >= _MIN_DIFFERENT_FUNCTION_WORDS and most_of_another < len(spanish) >= len(words) / 5
 
 
 def is_cot(text: str) -> bool:

@@ -94,7 +94,15 @@ NOT = {
         "When a fever rises, your body fights many pathogens with more active immune cells.",
         "Gold doesn't corrode, and so the electrical contact remains good for many years.",
     ],
-    "spanish": ["Sí.", "The answer is the letter B, and la is a note.", "No, no, no, no."],
+    "spanish": [
+        "Sí.",
+        "The answer is the letter B, and la is a note.",
+        "No, no, no, no.",
+        "La la la, la la la, la la la.",
+        "La raison est la chaleur du soleil, et c'est la chaleur qui fait fondre la glace.",
+        "Il ghiaccio si scioglie perché il calore del sole lo scalda.",
+        "O gelo derrete porque o calor do sol o aquece, e a água corre para o rio.",
+    ],
 }
 
 

@@ -1,0 +1,5 @@
+"""Statistics of paired runs. Knows nothing of the harness."""
+
+from .paired import PairedDifference, compare_paired
+
+__all__ = ["PairedDifference", "compare_paired"]
