@@ -96,7 +96,7 @@ def test_the_demo_steers_without_looping(embedded_folder, tmp_path):
     for name in RUNS:
         run = _read_run(tmp_path / name, 0.0)
         assert len(run.samples) == 50
-        scores[name] = {metric: run.results["results"]["cachesteer_demo"][f"{metric},none"] for metric in METRICS}
+        scores[name] = {metric: run.results["results"]["cachesteer_demo"][f"{metric},response"] for metric in METRICS}
     assert scores["stepwise"]["stepwise"] >= 0.80
     assert scores["baseline"]["stepwise"] < 0.05
     assert scores["stepwise"]["looping"] <= scores["baseline"]["looping"] + 0.10

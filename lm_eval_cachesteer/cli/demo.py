@@ -90,7 +90,7 @@ def _metrics_table(runs: dict[str, Run]) -> Table:
     number = len(next(iter(runs.values())).samples)
     table = Table("", *runs, title=f"{TASK}: {number} questions, SmolLM2-135M-Instruct, greedy")
     for metric, label in METRICS.items():
-        scores = [run.results["results"][TASK][f"{metric},none"] for run in runs.values()]
+        scores = [run.results["results"][TASK][f"{metric},response"] for run in runs.values()]
         table.add_row(label, *(f"{s:.1f}" if metric == "words" else f"{100 * s:.0f} %" for s in scores))
     table.add_row("interventions", *(str(_interventions(run)) for run in runs.values()))
     return table
