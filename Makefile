@@ -3,13 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint vectors measure clean
+.PHONY: help demo test lint vectors measure offline extraction clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
 	@echo "make test     install everything and run linter, type checker and tests"
 	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
 	@echo "make measure  measure the shipped vectors on the held-out open prompts"
+	@echo "make offline  compare baseline, chain-of-thought prompt and steering on the offline suite"
+	@echo "make extraction  measure answer extraction on the labelled corpus"
 	@echo "make clean    remove the virtual environment and build products"
 
 demo: $(INSTALLED)
@@ -25,7 +27,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 vectors: $(INSTALLED)
-	$(BIN)/python tools/make_vectors.py stepwise
+	$(BIN)/python tools/make_vectors.py
 
 # The stamp is written last: an interrupted installation is repeated, a finished one is kept.
 $(INSTALLED): pyproject.toml constraints.txt startup/hatch_build.py startup/_cachesteer_startup.py startup/cachesteer.pth
@@ -37,6 +39,12 @@ $(INSTALLED): pyproject.toml constraints.txt startup/hatch_build.py startup/_cac
 
 measure: $(INSTALLED)
 	$(BIN)/python tools/measure_vectors.py
+
+offline: $(INSTALLED)
+	$(BIN)/python tools/measure_offline.py
+
+extraction: $(INSTALLED)
+	$(BIN)/python tools/measure_extraction.py
 
 clean:
 	rm -rf $(VENV) build dist

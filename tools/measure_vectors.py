@@ -1,6 +1,6 @@
 """Measures the shipped vectors on the held-out open prompts: `make measure`.
 
-Each vector at its recommended coefficients against the unsteered model, over the prompts of cachesteer_offline_open,
+Each vector at its recommended coefficients against the model as it is, over the prompts of cachesteer_offline_open,
 greedy, up to 128 tokens. Prints a Markdown table and keeps the figures in measured.json beside the vectors.
 """
 
@@ -51,11 +51,14 @@ def main() -> None:
 
 
 def measure(loaded: LoadedModel, vectors: SteeringVectors, prompts: list[str], coefficient: float) -> Measures:
-    """Means of all measures over the answers."""
+    """Means of all measures over the answers, and of their tokens."""
     answers: list[str] = []
     for start in range(0, len(prompts), BATCH):
         answers += respond(loaded, vectors, prompts[start : start + BATCH], coefficient)
-    measures = [measure_response(answer) for answer in answers]
+    measures = [
+        measure_response(answer) | {"tokens": len(loaded.tokenizer.encode(answer, add_special_tokens=False))}
+        for answer in answers
+    ]
     return {name: sum(m[name] for m in measures) / len(measures) for name in measures[0]}
 
 
@@ -64,14 +67,14 @@ def markdown(path: Path) -> str:
     content = json.loads(path.read_text(encoding="utf-8"))
     unsteered = content["unsteered"]
     rows = [
-        "| vectors | c_values | adherence, unsteered | adherence, steered | looping | repetition | words |",
+        "| vectors | c_values | adherence, unsteered | adherence, steered | looping | repetition | tokens |",
         "|---|---|---|---|---|---|---|",
-        f"| none | | | | {unsteered['looping']:.0%} | {unsteered['repetition']:.2f} | {unsteered['words']:.0f} |",
+        f"| none | | | | {unsteered['looping']:.0%} | {unsteered['repetition']:.2f} | {unsteered['tokens']:.0f} |",
     ]
     for kind, m in content["vectors"].items():
         rows.append(
             f"| `{kind}` | {m['c_values']:g} | {unsteered[kind]:.0%} | {m[kind]:.0%} | {m['looping']:.0%} "
-            f"| {m['repetition']:.2f} | {m['words']:.0f} |"
+            f"| {m['repetition']:.2f} | {m['tokens']:.0f} |"
         )
     return "\n".join(rows)
 
