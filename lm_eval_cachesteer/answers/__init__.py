@@ -1,5 +1,15 @@
 """Which answer a response gives. Knows nothing of the harness."""
 
-from .choices import Extraction, extract_choice
+from .choices import extract_choice
+from .expressions import extract_expression, same_expression
+from .extraction import Extraction
+from .numbers import canonical_number, extract_number
 
-__all__ = ["Extraction", "extract_choice"]
+__all__ = [
+    "Extraction",
+    "canonical_number",
+    "extract_choice",
+    "extract_expression",
+    "extract_number",
+    "same_expression",
+]

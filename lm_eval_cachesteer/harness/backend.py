@@ -28,6 +28,7 @@ from .counts import InterventionCounts
 from .grouping import LoglikelihoodRequest, RequestGroup, group_requests
 from .plan import SteeringPlan
 from .response_cache import bind_response_cache
+from .tokenization import remember_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class CacheSteerLM(HFLM):
         )
         if not isinstance(self.pretrained, str):
             self._resolve_plan(self.model.name_or_path)
+        remember_tokenizer(self.tokenizer)
         self.counts = InterventionCounts()
         self._chat_checked = False
 

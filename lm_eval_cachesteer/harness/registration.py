@@ -8,7 +8,11 @@ from typing import Any
 from ..sources.folders import tasks_folder
 
 MODEL_NAME = "hf-cachesteer"
-FILTER_TARGETS = {"cachesteer_choice": "lm_eval_cachesteer.harness.filters:ChoiceFilter"}
+FILTER_TARGETS = {
+    "cachesteer_choice": "lm_eval_cachesteer.harness.filters:ChoiceFilter",
+    "cachesteer_number": "lm_eval_cachesteer.harness.filters:NumberFilter",
+    "cachesteer_expression": "lm_eval_cachesteer.harness.filters:ExpressionFilter",
+}
 MODEL_TARGET = "lm_eval_cachesteer.harness.backend:CacheSteerLM"
 
 

@@ -58,7 +58,7 @@ def test_command_lines_run_steered_and_record_it(door, options, tmp_path):
     assert recorded["c_keys"] == 0.0
     assert len(recorded["sha256"]) == 64
     assert set(steering["versions"]) >= {"lm-eval", "torch", "transformers", "lm-eval-cachesteer"}
-    assert "stepwise,none" in results["results"]["cachesteer_demo"]
+    assert "stepwise,response" in results["results"]["cachesteer_demo"]
 
 
 def test_a_config_file_runs_and_takes_lists(options, llama_folder, tmp_path):

@@ -1,0 +1,387 @@
+import time
+
+import pytest
+
+from lm_eval_cachesteer.answers import canonical_number, extract_number
+
+CANONICAL = [
+    ("42", "42"),
+    ("-5", "-5"),
+    ("+7", "7"),
+    ("\u22125", "-5"),
+    ("00042", "42"),
+    ("42.", "42"),
+    ("42.0", "42"),
+    ("0.750", "0.75"),
+    (".5", "0.5"),
+    ("-0.25", "-0.25"),
+    ("1,234", "1234"),
+    ("1,234,567.5", "1234567.5"),
+    ("1{,}234", "1234"),
+    (r"1\,234", "1234"),
+    ("1\u2009234", "1234"),
+    ("12\u00a0345\u00a0678", "12345678"),
+    ("400 000", "400000"),
+    ("$1,200.50", "1200.5"),
+    (r"\$5", "5"),
+    ("-$5", "-5"),
+    ("$-5", "-5"),
+    ("€5", "5"),
+    ("5 €", "5"),
+    ("£3.20", "3.2"),
+    ("US$5", "5"),
+    ("5 USD", "5"),
+    ("45 cm", "45"),
+    ("45cm", "45"),
+    ("10 miles/hour", "10"),
+    ("24 m^2", "24"),
+    ("$18 per day", "18"),
+    ("12%", "12"),
+    ("12 %", "12"),
+    (r"50\%", "50"),
+    ("3/4", "0.75"),
+    ("2/6", "1/3"),
+    ("-1/3", "-1/3"),
+    ("8/4", "2"),
+    ("2 1/2", "2.5"),
+    ("1 1/3 cups", "4/3"),
+    ("2½", "2.5"),
+    ("⅓", "1/3"),
+    (r"\frac{3}{4}", "0.75"),
+    (r"\dfrac{1}{3}", "1/3"),
+    (r"\tfrac{6}{8}", "0.75"),
+    (r"\frac12", "0.5"),
+    (r"-\frac{1}{2}", "-0.5"),
+    (r"2\frac{1}{2}", "2.5"),
+    (r"$\frac{3}{4}$", "0.75"),
+    (r"12 \text{ apples}", "12"),
+    (r"30^\circ", "30"),
+    ("**42**", "42"),
+    ("1.2 million", "1200000"),
+    ("5 thousand", "5000"),
+    ("$50k", "50000"),
+    ("2 dozen", "2"),
+    ("zero", "0"),
+    ("twelve", "12"),
+    ("Twenty-four", "24"),
+    ("a dozen", "12"),
+    ("a hundred", "100"),
+    ("one hundred and five", "105"),
+    ("two thousand three hundred and four", "2304"),
+    ("two and a half", "2.5"),
+    ("fifteen apples", "15"),
+    ("266.6666666666667", "266.6666666666667"),
+]
+
+NOT_CANONICAL = [
+    "",
+    "apples",
+    "42 or 43",
+    "40-42",
+    "5 apples and 3 pears",
+    "1,2,3",
+    "3 * 4",
+    "3 + 4 = 7",
+    "x",
+    "x = 5",
+    "the 42",
+    "H2O",
+    "3rd",
+    "3:45",
+    "3:4",
+    "1.2.3",
+    "2023-11-22",
+    "1/0",
+    "Step 4",
+    "10^3",
+    "9" * 40,
+]
+
+STATED = [
+    (r"So she has \boxed{42} apples.", "42", "boxed"),
+    (r"First \boxed{12}, then $\boxed{\text{\$1,200}}$", "1200", "boxed"),
+    (r"$$\boxed{\frac{3}{4}}$$", "0.75", "boxed"),
+    (r"\boxed{x = 5}", "5", "boxed"),
+    (r"\boxed{42 \text{ apples}}. The answer is 43.", "42", "boxed"),
+    (r"\boxed{7 \times 6 = 42}", "42", "boxed"),
+    ("She makes 9 * 2 = $<<9*2=18>>18 every day.\n#### 18", "18", "marked"),
+    ("#### $1,200", "1200", "marked"),
+    ("### Final Answer:\n#### 62", "62", "marked"),
+    ("She has 5 + 7.\n#### -3 degrees", "-3", "marked"),
+    ("<reasoning>\n3 * 4 = 13\n</reasoning>\n<answer>\n12\n</answer>", "12", "marked"),
+    ("The answer is 42.", "42", "statement"),
+    ("The answer is 42", "42", "statement"),
+    ("The final answer is: 42", "42", "statement"),
+    ("Answer: $42", "42", "statement"),
+    ("Answer: 42 apples", "42", "statement"),
+    ("**Final answer: 42 apples**", "42", "statement"),
+    ("Final answer: **42 apples**", "42", "statement"),
+    ("### Final Answer\n\n42", "42", "statement"),
+    ("A: 42", "42", "statement"),
+    ("Janet has 9 eggs left.\nA: 18", "18", "statement"),
+    ("#### Answer: 140,000", "140000", "statement"),
+    ("#### Answer: 60 + (60 \u00d7 3) - (60 \u00d7 30%) = 60 + 180 - 18 = 222", "222", "statement"),
+    ("Answer: 3 \u00d7 68 + 2 \u00d7 80 = 364", "364", "statement"),
+    ("The answer is 3 * 4 = 12.", "12", "statement"),
+    ("The answer is $x = 5$.", "5", "statement"),
+    ("The answer is $1,234.50.", "1234.5", "statement"),
+    ("The answer is 3.5.", "3.5", "statement"),
+    ("The answer is 42.\n\nI hope this helps!", "42", "statement"),
+    ("The answer is -5 degrees.", "-5", "statement"),
+    ("The answer is \u22125.", "-5", "statement"),
+    ("The answer is 3/4 of a cup.", "0.75", "statement"),
+    (r"The answer is $\frac{3}{4}$.", "0.75", "statement"),
+    ("The answer is 2 1/2 hours.", "2.5", "statement"),
+    ("The answer is twelve.", "12", "statement"),
+    ("The answer is twenty-four cookies.", "24", "statement"),
+    ("The answer is one.", "1", "statement"),
+    ("The answer is about 42.", "42", "statement"),
+    ("The answer is approximately $42.50", "42.5", "statement"),
+    ("The answer is 1.2 million dollars.", "1200000", "statement"),
+    ("The answer is 60%.", "60", "statement"),
+    ("The answer is 42 because 6 * 7 = 42.", "42", "statement"),
+    ("The answer is 42, not 43.", "42", "statement"),
+    ("The answer is that she has 42 apples left.", "42", "statement"),
+    ("The answer to the question is 42.", "42", "statement"),
+    ("The answer to 6 * 7 is 42.", "42", "statement"),
+    ("The correct answer would be 42 apples.", "42", "statement"),
+    ("42 is the answer.", "42", "statement"),
+    ("6 * 7 = 42 is the answer.", "42", "statement"),
+    ("So 42 apples is our final answer.", "42", "statement"),
+    ("So the total is 42.", "42", "statement"),
+    ("Therefore, the total cost is $42.", "42", "statement"),
+    ("So the number of apples left is 30 - 12 = 18.", "18", "statement"),
+    ("Thus, the total number of apples she has is 42.", "42", "statement"),
+    ("The answer is 12. Wait, that is wrong. The answer is 14.", "14", "statement"),
+    ("The answer is 12. Actually, the answer is 14.", "14", "statement"),
+    ("At first the answer is 12. So the final answer is 14.", "14", "statement"),
+    ("The answer is 12, so the answer is 12.", "12", "statement"),
+    ("The answer is not 12. The answer is 14.", "14", "statement"),
+    ("The answer isn't 12, it's 14. The answer is 14.", "14", "statement"),
+    ("The answer is 42.\n\nQuestion: How many eggs are left?\nAnswer: 17", "42", "statement"),
+    ("Answer: 42\n\nExplanation: There are 6 boxes of 7, and 6 * 7 = 42.", "42", "statement"),
+    ("Answer: Janet makes $18 every day.", "18", "statement"),
+    ("Answer: She sells 16 - 7 = 9 eggs.\nAnswer: She makes 9 * 2 = 18 dollars.", "18", "statement"),
+    ("Solution: 42", "42", "statement"),
+    ("<think>Is the answer 40? No, the answer is 41.</think>The answer is 42.", "42", "statement"),
+    ("The answer is:\n\n42", "42", "statement"),
+    ("The answer is 16.\n\n" * 12, "16", "statement"),
+    ("The answer is 0.75 or 3/4.", "0.75", "statement"),
+    ("The answer is H2O? No: the answer is 2 apples.", "2", "statement"),
+    ("I got 36 at first, but the answer is actually 48.", "48", "statement"),
+    ("The answer is 36. Wait, the problem says 5 boxes.", "36", "statement"),
+    ("The answer to the first part is 12. So the answer is 42.", "42", "statement"),
+    ("The answer is 15.\n\nThe answer is 15.\n\nThe answer is 1", "15", "statement"),
+    ("The answer is 15. To see th", "15", "statement"),
+]
+
+HINTED = [
+    ("So she has 42 apples.", "42", "concluding"),
+    ("She sells 9 eggs at $2. Therefore, Janet makes $18 every day.", "18", "concluding"),
+    ("Therefore, it takes 3 hours to travel 180 miles.", "3", "concluding"),
+    ("In total, she spent $42 on 3 melons and some rice.", "42", "concluding"),
+    ("Thus, 60% of the entire students enrolled in hip-hop dance.", "60", "concluding"),
+    ("Hence each of the 5 children gets 8 cookies.", "8", "concluding"),
+    ("So 42 apples are sold in 3 days.", "42", "concluding"),
+    ("Step 1: 16 - 3 - 4 = 9.\nStep 2: 9 * 2 = 18.\nSo Janet makes 18 dollars.", "18", "concluding"),
+    ("So she has 12 left. She has 12 left.", "12", "concluding"),
+    ("12 + 30 is 42, so there are 42 apples. To verify, 42 - 30 = 12.", "42", "concluding"),
+    ("So she needs 5 boxes because 48 / 10 = 4.8.", "5", "concluding"),
+    ("Therefore she has twelve apples.", "12", "concluding"),
+    ("So there are 1,250 people.", "1250", "concluding"),
+    ("So the profit is 80,000 + 50,000 = $130,000.", "130000", "statement"),
+    ("Altogether they have 260 sheep. I hope this helps!", "260", "concluding"),
+    ("Each gets 8 cookies, with 2 left over.", "8", "concluding"),
+    ("16 - 3 - 4 = 9\n9 * 2 = 18", "18", "equation"),
+    ("3 * 4 = 12", "12", "equation"),
+    ("3*4=12. 12+5=17.", "17", "equation"),
+    ("3 x 4 = 12 eggs", "12", "equation"),
+    (r"\[ 3 \times 4 = 12 \]", "12", "equation"),
+    (r"$$\frac{2}{3} \times 9,300 = 6,200 \text{ pennies}$$", "6200", "equation"),
+    ("60 + 180 - 18 = 240 - 18 = 222", "222", "equation"),
+    ("48 divided by 2 equals 24.", "24", "equation"),
+    ("Six times seven makes forty-two.", "42", "equation"),
+    ("She pays $20 - $14.90 = $5.10.", "5.1", "equation"),
+    ("5 - 8 = -3", "-3", "equation"),
+    ("16 - 3 - 4 = 9 eggs. She gets 9 * 2 = $18 at the market.\n\nI hope this helps.", "18", "equation"),
+    ("He needs 150 pages because 3 * 50 = 150.", "150", "equation"),
+    ("3 bags at $4 are 12 dollars, and 12 + 7 = 19. She pays 19 dollars.", "19", "equation"),
+    ("The answer is 36. But wait, I forgot 4, so it is 36 + 4 = 40.", "40", "concluding"),
+    ("Answer: First, Tom has 3 * 12 = 36 marbles. Then they have 36 + 12 = 48 marbles.", "48", "equation"),
+    ("12 - 4 = 8. This gives us 8 eggs.", "8", "equation"),
+    ("Ralph didn't hit 60 + 50 = 110 balls.", "110", "equation"),
+    ("Let x be the apples. Then 2x = 14.\nx = 7", "7", "equation"),
+    ("The temperature dropped from 5 to -7 degrees, as 5 - 12 = -7.", "-7", "equation"),
+    ("As 9 + 32 = 41, the length of her trip in minutes is 41.", "41", "concluding"),
+    ("Adding them: 12 + 29\n= 41.", "41", "equation"),
+    ("Total windows: 24 + 8 = 32", "32", "concluding"),
+    ("42 apples\n\nShe picks them in the morning and brings them home.", "42", "opening"),
+    ("18\n\nExplanation: she sells the rest of the eggs.", "18", "opening"),
+    ("42", "42", "only_number"),
+    ("42.", "42", "only_number"),
+    ("$42", "42", "only_number"),
+    ("1.", "1", "only_number"),
+    ("-3.5 degrees", "-3.5", "only_number"),
+    ("She bought 42 apples.", "42", "only_number"),
+    ("twelve", "12", "only_number"),
+    ("It would be 42, I think.", "42", "only_number"),
+    ("There would be 42 apples. Yes, 42 apples.", "42", "only_number"),
+    ("She spent $5 on milk and $7 on bread.\n\n$12", "12", "last_number"),
+    ("Tom has 5 apples and gets 7 more. Now he has 12 apples.", "12", "last_number"),
+    ("She eats 3 eggs and bakes 4. She sells the other 9 eggs for $2 each. She makes $18 a day.", "18", "last_number"),
+    ("She sold 48 clips in April. She sold half as many in May, 24 clips.", "24", "last_number"),
+]
+
+NONE = [
+    "",
+    "I do not know.",
+    "Let's think step by step.",
+    "The answer is not 42.",
+    "The answer isn't 42.",
+    "The answer is never 42.",
+    "The answer is 42 or 43.",
+    "The answer is either 42 or 43.",
+    "The answer is between 40 and 42.",
+    "The answer is from 40 to 42.",
+    "The answer is 40-42.",
+    "The answer is 40\u201342 apples.",
+    "The answer is 12, 14, and 16.",
+    "The answer is 5 apples and 3 pears.",
+    "The answer is 2 hours and 30 minutes.",
+    "The answer is 5 feet 6 inches.",
+    "The answer is the ratio 3:4.",
+    "The answer is 3:45 pm.",
+    "The answer is 12 + 30.",
+    "The answer is the sum of 12 and 30.",
+    "The answer is 3 times as many.",
+    "The answer is the 3rd one.",
+    "Is the answer 42?",
+    "Is it 42?",
+    "Would she have 42 apples?",
+    "If the answer is 42, then she has enough.",
+    "I don't think the answer is 42.",
+    "Step 4:",
+    "Step 1: Read the problem.\nStep 2: Add the apples.\nStep 3: Check.\nStep 4:",
+    "1. Read the problem.\n2. Add the apples.\n3. Check.\n4.",
+    "1. Read the problem.\n2. Add the apples.\n3. Write down what you get.",
+    "Step 1: Step 1: Step 1: Step 1:",
+    "Question 2",
+    "There are 3 baskets with 5 apples each.",
+    "Tom has 5 apples. Sue has 4 apples. How many do they have?",
+    "To find the total number of apples, we need to multiply 3 by 5.",
+    "We need to add 12 and 30.",
+    "First, we need to find out how many of the 16 eggs are left after she eats 3.",
+    "3 * 4 = 12 eggs. Next, we need to multiply 12 by the price.",
+    "3 * 4 = 12.\nStep 2: Multiply this by the price.",
+    "So she has 12 eggs left. Then she sells them for $2 each, which",
+    "So she has 9 eggs. She sells each for $2.",
+    "The total is 12 +",
+    "3 * 4 =",
+    "So the total is 3 * 4 =",
+    "So the total cost is 12 + 30.",
+    "The meeting was on 12/25/2023 at 3:45.",
+    "Use Python 3.10.4 for this.",
+    "He came 3rd.",
+    "The formula is H2O.",
+    "Let x = 5.",
+    "Suppose there are 12 trees.",
+    "As a result, the eggs are sold.",
+    "The answer is 36. That is wrong.",
+    "Answer: Tom has 36 marbles and Jerry has 12 marbles.",
+    "12 - 4 = 8. She gives 5 to Tom.",
+    "Red = 12, Blue = 16, Green = 20",
+    "- Red: 12\n- Blue: 16\n- Green: 20",
+    "She doesn't have 12 eggs.",
+    "1 1 1 1 1 1 1 1",
+    "Each pack holds 5 cards. He has 3 packs, so 3 * 5 = 15 cards. He then gives 4 of the ca",
+    "First, I need to find how many dice Ivan has. Ivan has 2",
+]
+
+CONFLICTS = [
+    "The answer is 12. The answer is 14.",
+    "So the answer is 12. So the answer is 14.",
+    "The final answer is 12. My final answer: 14",
+    "#### 12\n#### 14",
+    "42 apples\n\n6 * 8 = 48",
+]
+
+
+@pytest.mark.parametrize(("text", "canonical"), CANONICAL)
+def test_equal_numbers_have_one_canonical_form(text, canonical):
+    assert canonical_number(text) == canonical
+    assert canonical_number(canonical) == canonical
+
+
+@pytest.mark.parametrize("text", NOT_CANONICAL)
+def test_what_is_not_exactly_one_number_has_no_canonical_form(text):
+    assert canonical_number(text) is None
+
+
+@pytest.mark.parametrize(("response", "number", "rule"), STATED)
+def test_statements_are_answers_in_strict_reading_too(response, number, rule):
+    found = extract_number(response, strict=True)
+    assert (found.answer, found.rule) == (number, rule)
+    assert extract_number(response) == found
+
+
+@pytest.mark.parametrize(("response", "number", "rule"), HINTED)
+def test_hints_are_answers_in_flexible_reading_only(response, number, rule):
+    found = extract_number(response)
+    assert (found.answer, found.rule) == (number, rule)
+    if rule != "statement":
+        assert extract_number(response, strict=True).answer is None
+
+
+@pytest.mark.parametrize("response", NONE)
+def test_what_settles_on_nothing_has_no_answer(response):
+    found = extract_number(response)
+    assert (found.answer, found.rule) == (None, "none")
+
+
+@pytest.mark.parametrize("response", CONFLICTS)
+def test_different_finals_are_named_a_conflict(response):
+    found = extract_number(response)
+    assert (found.answer, found.rule) == (None, "conflict")
+
+
+LOOPS = [
+    *(
+        "Step 1: ",
+        "1",
+        "1 ",
+        "1,",
+        "1, ",
+        "1.",
+        "1:",
+        "1/",
+        "9/",
+        "1.5 ",
+        "5x",
+        "5x ",
+        "5 apples ",
+        "123 000 ",
+        "2 hours ",
+    ),
+    *("is ", "to ", "not ", "a a of ", "is a a of 5 ", "so ", "total ", "total of 3 ", "one ", "wait ", "because 5 "),
+    *(
+        "the answer is ",
+        "the answer is 4 ",
+        "The answer is 4. ",
+        "answer to ",
+        "answer\n",
+        "12 or ",
+        "So 5. ",
+        "I get 5. ",
+    ),
+    *("3 + 4 = ", "= ", "If 5 then ", "Mr. ", "\n1. ", "\nQ:", "####", "<answer>", "\\frac{", "\\boxed{", "\\text{"),
+    *("<<", "* ", "x ", "a", "- ", "(", "$", "\n", " ", ". ", "? "),
+]
+
+
+@pytest.mark.parametrize("unit", LOOPS)
+def test_long_loops_are_read_in_under_a_second(unit):
+    response = (unit * 20_000)[:20_000]
+    start = time.perf_counter()
+    extract_number(response)
+    canonical_number(response)
+    assert time.perf_counter() - start < 1
