@@ -36,24 +36,19 @@ class ResponseTask(ConfigurableTask):
 
     Args:
         config: The task's YAML as the harness reads it; `metric_list` and `process_results` are built in.
+
+    Raises:
+        ArgumentError: There are no filters, or one takes the first response only.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
+        _check_filters(config)
         built_in = {"class", "metric_list", "process_results"}
         super().__init__(config={k: v for k, v in config.items() if k not in built_in} | {"metric_list": []})
 
     def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, float]:
-        """Scores or measures what one filter made of the responses to a document.
-
-        Raises:
-            ArgumentError: The filter yields neither responses nor pairs of answer and rule.
-        """
+        """Scores or measures what one filter made of the responses to a document."""
         (outcomes,) = results
-        if not isinstance(outcomes, list | tuple) or not outcomes:
-            raise ArgumentError(
-                f"Task {self.config.task!r}: a filter yields {outcomes!r}, expected all responses or pairs of answer "
-                "and rule. Leave out take_first, and give extraction filters `report: both`."
-            )
         judge: Callable[[dict[str, Any], Any], dict[str, float]]
         judge = self._measure if isinstance(outcomes[0], str) else self._score
         figures = [judge(doc, outcome) for outcome in outcomes]
@@ -87,8 +82,31 @@ class ResponseTask(ConfigurableTask):
 
 
 class MathTask(ResponseTask):
-    """A `ResponseTask` whose answers are mathematical expressions, compared by math-verify."""
+    """A `ResponseTask` whose answers are mathematical expressions, compared by math-verify.
+
+    Raises:
+        ArgumentError: math-verify is not installed.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        same_expression("1", "1")  # what is missing is said now, not when all responses are there
+        super().__init__(config)
 
     def is_correct(self, answer: str, target: str) -> bool:
         """Whether two expressions are equal."""
         return same_expression(answer, target)
+
+
+def _check_filters(config: dict[str, Any]) -> None:
+    filters = {entry["name"]: entry.get("filter") or [] for entry in config.get("filter_list") or []}
+    for name, steps in filters.items():
+        if any(step["function"] == "take_first" for step in steps):
+            raise ArgumentError(
+                f"Task {config.get('task')!r}: filter {name!r} takes the first response only. Leave out take_first "
+                "and give extraction filters `report: both`."
+            )
+    if not filters:
+        raise ArgumentError(
+            f"Task {config.get('task')!r} has no filter_list. Name a filter with `filter: []` for the measures of the "
+            "responses, and filters such as cachesteer_choice with `report: both` for the scores."
+        )

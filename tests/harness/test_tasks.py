@@ -214,9 +214,19 @@ def test_without_a_tokenizer_the_rest_is_still_measured(load, caplog):
 def test_filters_that_drop_responses_are_refused(load):
     from lm_eval_cachesteer.errors import ArgumentError
 
-    task = load("cachesteer_gsm8k", HUB["gsm8k"][0])
-    with pytest.raises(ArgumentError, match="take_first"):
-        task.process_results(evaluation_doc(task), ["5"])
+    first = [{"name": "none", "filter": [{"function": "take_first"}]}]
+    with pytest.raises(ArgumentError, match="Leave out take_first"):
+        load("cachesteer_gsm8k", HUB["gsm8k"][0], filter_list=first)
+    with pytest.raises(ArgumentError, match="has no filter_list"):
+        load("cachesteer_gsm8k", HUB["gsm8k"][0], filter_list=[])
+
+
+def test_a_missing_math_verify_is_said_before_the_run(load, monkeypatch):
+    from lm_eval_cachesteer.errors import ArgumentError
+
+    monkeypatch.setitem(sys.modules, "math_verify", None)
+    with pytest.raises(ArgumentError, match=r"lm-eval-cachesteer\[math\]"):
+        load("cachesteer_math500", HUB["math500"][0])
 
 
 def test_equal_expressions_match_whatever_their_form(load):
