@@ -33,7 +33,7 @@ FIGURES = {
     "truncated,response": "truncated",
     "looping,response": "looping",
 }
-BATCH = 32
+BATCH = 80
 
 Figures = dict[str, list[float]]
 

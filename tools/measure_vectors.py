@@ -18,7 +18,7 @@ from lm_eval_cachesteer.sources.folders import tasks_folder, vectors_folder
 from lm_eval_cachesteer.sources.models import LoadedModel, load_model
 from lm_eval_cachesteer.sources.resolve import model_folder
 
-BATCH = 25
+BATCH = 50
 
 Measures = dict[str, float]
 
