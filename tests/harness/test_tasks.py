@@ -1,6 +1,7 @@
 """The shipped tasks: documents from the hub's columns, figures of a run, and the figures' independent computation."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from lm_eval_cachesteer.metrics import MEASURES
 from lm_eval_cachesteer.sources.folders import tasks_folder
 
 BIN = Path(sys.executable).parent
+HUB = Path(__file__).parents[3] / "shared" / "hub"
 
 # One document of each dataset in the hub's own columns, and what becomes of it.
-HUB = {
+DOCUMENTS = {
     "arc_challenge": (
         {
             "id": "x",
@@ -132,9 +134,9 @@ def evaluation_doc(task):
     return next(iter(task.test_docs() if task.has_test_docs() else task.validation_docs()))
 
 
-@pytest.mark.parametrize("name", HUB)
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_documents_come_from_the_hubs_own_columns(name, load):
-    document, prompt, target = HUB[name]
+    document, prompt, target = DOCUMENTS[name]
     task = load(f"cachesteer_{name}", document)
     doc = evaluation_doc(task)
     assert task.doc_to_text(doc) == prompt
@@ -152,7 +154,7 @@ def test_gpqa_options_are_shuffled_alike_in_every_run(load):
 
 def test_variants_add_the_prompt_or_the_sampling_and_nothing_else(load):
     for name in ("arc_challenge", "commonsense_qa", "piqa", "gsm8k"):
-        document = HUB[name][0]
+        document = DOCUMENTS[name][0]
         plain, cot, sampled = (load(f"cachesteer_{name}{suffix}", document) for suffix in ("", "_cot", "_sampled"))
         assert cot.config.gen_prefix == "Let's think step by step."
         assert (plain.config.repeats, cot.config.repeats, sampled.config.repeats) == (1, 1, 5)
@@ -167,7 +169,7 @@ def test_variants_add_the_prompt_or_the_sampling_and_nothing_else(load):
 def test_a_split_without_labels_is_refused(load):
     from lm_eval_cachesteer.errors import ArgumentError
 
-    document = HUB["piqa"][0] | {"label": -1}
+    document = DOCUMENTS["piqa"][0] | {"label": -1}
     with pytest.raises(ArgumentError, match="splits without labels"):
         evaluation_doc(load("cachesteer_piqa", document))
 
@@ -182,7 +184,7 @@ def test_every_task_is_valid_for_the_harness():
 
 
 def test_scores_and_measures_are_means_over_the_responses(load, llama_folder):
-    document = HUB["gsm8k"][0]
+    document = DOCUMENTS["gsm8k"][0]
     task = load("cachesteer_gsm8k_sampled", document, metadata={"pretrained": str(llama_folder)})
     doc = evaluation_doc(task)
     answers = [["1234", "statement"], ["1234", "last_number"], ["7", "statement"], ["[invalid]", "none"]]
@@ -196,7 +198,7 @@ def test_scores_and_measures_are_means_over_the_responses(load, llama_folder):
 def test_tokens_and_truncation_come_from_the_models_tokenizer(load, llama_folder, tokenizer):
     settings = {"until": [], "max_gen_toks": 12}
     metadata = {"pretrained": "elsewhere", "tokenizer": str(llama_folder)}
-    task = load("cachesteer_gsm8k", HUB["gsm8k"][0], metadata=metadata, generation_kwargs=settings)
+    task = load("cachesteer_gsm8k", DOCUMENTS["gsm8k"][0], metadata=metadata, generation_kwargs=settings)
     doc = evaluation_doc(task)
     for response in ("Ice", "Ice melts in the sun because the sun is warm and ice is cold."):
         tokens = len(tokenizer(response, add_special_tokens=False)["input_ids"])
@@ -205,7 +207,7 @@ def test_tokens_and_truncation_come_from_the_models_tokenizer(load, llama_folder
 
 
 def test_without_a_tokenizer_the_rest_is_still_measured(load, caplog):
-    task = load("cachesteer_gsm8k", HUB["gsm8k"][0], metadata={"pretrained": "no/such-model-anywhere"})
+    task = load("cachesteer_gsm8k", DOCUMENTS["gsm8k"][0], metadata={"pretrained": "no/such-model-anywhere"})
     measured = task.process_results(evaluation_doc(task), [["It is 5."]])
     assert measured.keys() == set(MEASURES)
     assert "No tokenizer" in caplog.text
@@ -216,9 +218,9 @@ def test_filters_that_drop_responses_are_refused(load):
 
     first = [{"name": "none", "filter": [{"function": "take_first"}]}]
     with pytest.raises(ArgumentError, match="Leave out take_first"):
-        load("cachesteer_gsm8k", HUB["gsm8k"][0], filter_list=first)
+        load("cachesteer_gsm8k", DOCUMENTS["gsm8k"][0], filter_list=first)
     with pytest.raises(ArgumentError, match="has no filter_list"):
-        load("cachesteer_gsm8k", HUB["gsm8k"][0], filter_list=[])
+        load("cachesteer_gsm8k", DOCUMENTS["gsm8k"][0], filter_list=[])
 
 
 def test_a_missing_math_verify_is_said_before_the_run(load, monkeypatch):
@@ -226,11 +228,61 @@ def test_a_missing_math_verify_is_said_before_the_run(load, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "math_verify", None)
     with pytest.raises(ArgumentError, match=r"lm-eval-cachesteer\[math\]"):
-        load("cachesteer_math500", HUB["math500"][0])
+        load("cachesteer_math500", DOCUMENTS["math500"][0])
 
 
 def test_equal_expressions_match_whatever_their_form(load):
-    task = load("cachesteer_math500", HUB["math500"][0])
+    task = load("cachesteer_math500", DOCUMENTS["math500"][0])
     doc = evaluation_doc(task)
     for answer, right in (("0.5", 1.0), ("\\dfrac{2}{4}", 1.0), ("2", 0.0), ("[invalid]", 0.0)):
         assert task.process_results(doc, [[[answer, "boxed"]]])["exact_match"] == right
+
+
+def run(folder, cwd, *options):
+    command = [
+        BIN / "lm_eval",
+        *options,
+        "--apply_chat_template",
+        "--limit",
+        "2",
+        "--output_path",
+        folder,
+        "--log_samples",
+    ]
+    offline = {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+    finished = subprocess.run(map(str, command), cwd=cwd, capture_output=True, text=True, env=os.environ | offline)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    (path,) = folder.rglob("results_*.json")
+    return json.loads(path.read_text())["results"], finished.stdout
+
+
+@pytest.mark.parametrize("model", ["hf", "hf-cachesteer"])
+def test_any_backend_reports_all_figures_in_the_harnesss_own_table(model, llama_folder, tmp_path):
+    options = ("--model", model, "--model_args", f"pretrained={llama_folder},max_length=1024")
+    results, table = run(
+        tmp_path, tmp_path, *options, "--tasks", "cachesteer_offline", "--gen_kwargs", "max_gen_toks=4"
+    )
+    measured = {f"{figure},response" for figure in ("tokens", "truncated", *MEASURES)}
+    scored = {f"{figure},{name}" for figure in ("exact_match", "extracted") for name in ("strict", "flexible")}
+    for task, figures in (("choice", measured | scored), ("word_problems", measured | scored), ("open", measured)):
+        reported = results[f"cachesteer_offline_{task}"]
+        assert figures <= reported.keys()
+        assert {figure.replace(",", "_stderr,") for figure in figures} <= reported.keys()
+        assert reported["truncated,response"] == 1.0
+    assert "|analogical_reasoning" in table
+    (samples,) = tmp_path.rglob("samples_cachesteer_offline_choice_*.jsonl")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    rules = [line["filtered_resps"][0][0][1] for line in lines if line["filter"] == "flexible"]
+    assert len(rules) == 2
+    assert all(isinstance(rule, str) for rule in rules)
+
+
+@pytest.mark.skipif(not HUB.is_dir(), reason="needs a folder with the hub's datasets")
+def test_the_papers_tasks_run_on_the_hubs_datasets(llama_folder, tmp_path):
+    tasks = ["cachesteer_paper", "cachesteer_gsm8k_cot", "cachesteer_arc_challenge_sampled"]
+    options = ("--model", "hf-cachesteer", "--model_args", f"pretrained={llama_folder},max_length=2048")
+    results, _ = run(tmp_path, HUB, *options, "--tasks", ",".join(tasks), "--gen_kwargs", "max_gen_toks=4")
+    assert {"exact_match,strict", "exact_match,flexible"} <= results["cachesteer_paper"].keys()
+    (samples,) = tmp_path.rglob("samples_cachesteer_arc_challenge_sampled_*.jsonl")
+    first = json.loads(samples.read_text().splitlines()[0])
+    assert len(first["resps"][0]) == 5
