@@ -3,7 +3,8 @@
 For each contrast set: extract by its recipe, then choose the recommended coefficient on the development prompts
 (development.jsonl beside this script), which are in no contrast set and in no task. The rule: the smallest
 coefficient at which at least 95 % of the answers adhere and at most 5 points more of them loop than unsteered; if there
-is none, the one with the highest adherence among those that keep the cap on loops. Everything tried is kept in
+is none, the one with the highest adherence among those that keep the cap on loops; if none keeps it, the one with the
+fewest loops. Everything tried is kept in
 development.json beside the vectors, and drawn in sweeps.svg.
 """
 
@@ -136,7 +137,9 @@ def keeps_cap(trial: Trial, unsteered: Trial) -> bool:
 def choose(trials: list[Trial]) -> Trial:
     """The recommended trial by the rule; `trials` are ascending and begin with the unsteered one."""
     unsteered, *steered = trials
-    capped = [trial for trial in steered if keeps_cap(trial, unsteered)] or steered
+    capped = [trial for trial in steered if keeps_cap(trial, unsteered)]
+    if not capped:
+        return min(steered, key=lambda t: t.looping)
     return next((t for t in capped if meets_rule(t, unsteered)), max(capped, key=lambda t: t.adherence))
 
 

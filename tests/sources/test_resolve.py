@@ -72,11 +72,13 @@ def test_shipped_vectors_resolve_by_name_for_the_embedded_model(name):
     assert metadata.recommended_c_values is not None
     contrast = resolve_contrast_set(name)
     assert contrast.sha256 == metadata.contrast_sha256  # made from the set as it is shipped
-    assert 40 <= metadata.pair_count <= len(contrast.items)
+    assert 40 <= metadata.pair_count <= len(contrast.only(metadata.contrast_items).items)
+    if metadata.against_set:
+        assert resolve_contrast_set(metadata.against_set).sha256 == metadata.against_sha256
 
 
-def test_the_demos_vectors_are_shipped():
-    assert "stepwise" in SHIPPED
+def test_every_contrast_set_has_vectors():
+    assert sorted(path.stem for path in contrast_folder().glob("*.jsonl")) == SHIPPED
     assert {known.name for known in known_vectors() if known.origin == "shipped"} == set(SHIPPED)
 
 
