@@ -1,6 +1,6 @@
 """Which answer a response gives. Knows nothing of the harness."""
 
-from .choices import extract_choice
+from .choice import extract_choice
 from .expressions import extract_expression, same_expression
 from .extraction import Extraction
 from .numbers import canonical_number, extract_number
