@@ -50,11 +50,11 @@ def main() -> None:
     arguments = parser.parse_args()
     items = read_corpus()
     print("| responses | extractor | precision | recall |\n|---|---|---|---|")
-    for kind, source in ((kind, source) for kind in EXTRACTORS for source in ("real", "hard")):
+    for kind, source in ((kind, source) for kind in EXTRACTORS for source in ("", "real", "hard")):
         chosen = [item for item in items if item["kind"] == kind and item["id"].startswith(source)]
         for name, extract in EXTRACTORS[kind].items():
             found = score(chosen, extract)
-            print(f"| {kind}, {source}, {len(chosen)} | {name} | {found.precision:.1%} | {found.recall:.1%} |")
+            print(f"| {kind}, {source or 'all'}, {len(chosen)} | {name} | {found.precision:.1%} | {found.recall:.1%} |")
     if arguments.errors:
         for item in items:
             show_error(item)

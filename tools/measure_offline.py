@@ -1,9 +1,9 @@
 """Compares ways of asking the embedded model on the offline suite: `make offline`.
 
 Baseline, chain-of-thought prompt ("Let's think step by step."), steered (stepwise), and both; greedy, the same
-questions, paired statistics (lm_eval_cachesteer.stats). Each run's figures are kept in runs/offline, so that an
-interrupted comparison goes on where it stopped; `--fresh` starts over. Writes offline.json beside the vectors and
-prints Markdown tables.
+questions, paired statistics (lm_eval_cachesteer.stats). Each run's samples are kept in runs/offline, so that answers
+can be read, and an interrupted comparison goes on where it stopped; `--fresh` starts over. Writes offline.json beside
+the vectors and prints Markdown tables.
 """
 
 import argparse
@@ -57,17 +57,21 @@ def main() -> None:
 
 
 def figures_of(task: str, way: str, arguments: argparse.Namespace) -> Figures:
-    """All figures of one run, document by document."""
+    """All figures of one run, document by document; the run is made if it is not kept."""
     kept = arguments.runs / f"{task}-{way.replace(' ', '_')}-{arguments.limit or 'all'}.json"
     if arguments.fresh or not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(run(task, way, arguments.limit)), encoding="utf-8")
-    figures: Figures = json.loads(kept.read_text(encoding="utf-8"))
-    return figures
+        kept.write_text(json.dumps(run(task, way, arguments.limit), default=str), encoding="utf-8")
+    samples = json.loads(kept.read_text(encoding="utf-8"))
+    return {
+        name: [sample[metric] for sample in samples if sample["filter"] == filter_name]
+        for name in FIGURES
+        for metric, filter_name in [name.split(",")]
+    }
 
 
-def run(task: str, way: str, limit: int | None) -> Figures:
-    """Runs one task in one way."""
+def run(task: str, way: str, limit: int | None) -> list[dict[str, Any]]:
+    """Runs one task in one way: the harness's samples, one for each document and filter."""
     from lm_eval import simple_evaluate
 
     suffix, model_args = WAYS[way]
@@ -81,12 +85,7 @@ def run(task: str, way: str, limit: int | None) -> Figures:
         log_samples=True,
         bootstrap_iters=0,
     )
-    samples = sorted(results["samples"][task + suffix], key=lambda sample: sample["doc_id"])
-    return {
-        name: [sample[metric] for sample in samples if sample["filter"] == filter_name]
-        for name in FIGURES
-        for metric, filter_name in [name.split(",")]
-    }
+    return sorted(results["samples"][task + suffix], key=lambda sample: int(sample["doc_id"]))
 
 
 def compare(baseline: Figures, figures: Figures) -> dict[str, PairedDifference]:

@@ -7,6 +7,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "cachesteer"  # the same figures make the same file
+mpl.rcParams["svg.fonttype"] = "none"  # text stays text
 from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
 
 COLUMNS = 3

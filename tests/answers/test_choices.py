@@ -110,6 +110,7 @@ def test_different_finals_are_named_a_conflict():
 FRUIT = ["apple", "banana", "cherry", "plum"]
 ORGANS = ["the heart", "the lungs", "the liver", "the stomach"]
 ANIMALS = ["wolf", "bear", "lynx", "fox", "hare"]
+PENS = ["write the label with a pencil in the rain", "write the label with a marker in the rain"]
 CARE = ["Wipe the lens with a soft cloth.", "Wipe the lens with sandpaper."]
 COUNTS = ["12", "24", "36", "48"]
 SAND = [
@@ -232,6 +233,9 @@ PHENOMENA = {
             ("Final answer: A\n\nFinal answer: C", None),
             ("A is correct. B is correct. C is correct.", None),
             ("b\n\nc", None),
+            ("The answer is A. The answer is B. The answer is C. The answer is D. So the correct answer is C.", "C"),
+            ("So the answer is A. So the answer is B. So the answer is C. So the answer is D. So it's D.", None),
+            ("The answer is A. The answer is B. So the correct answer is B.", None),
             ("The answer is B. The answer is B because bananas are yellow. A is red.", "B"),
         ],
     ),
@@ -268,6 +272,11 @@ PHENOMENA = {
             ("Which fruit is yellow?\nA. apple\nB. banana\nC. cherry\nD. plum\n\nAnswer: B", "B"),
             ("The options are A) apple, B) banana, C) cherry, D) plum. Yellow is the banana, so B.", "B"),
             ("A.\nB.\nC.\nD.", None),
+            ("A. apple\nB. plum\nC. banana\nD. plum", None),
+            ("A. apple\nB. banana\nC. cherry\nD. banana bread", None),
+            ("A. plum\nB. plum\nC. cherry\nD. apple\n\nThe answer is C.", "C"),
+            ("The banana is yellow.\nSo the answer is:\nA. apple\nB. banana\nC. cherry\nD. plum", None),
+            ("The correct option is:\nA. apple\nB. banana\nC. cherry\nD. plum\n\nI pick the plum.", "D"),
         ],
     ),
     "lists of long options": (
@@ -362,6 +371,8 @@ PHENOMENA = {
             ("Either the heart or the lungs.", None),
             ("Students often confuse the liver with the stomach.", None),
             ("Let me think about the heart.", None),
+            ("Bile comes from the liver, which is option C. (D, the stomach, makes acid.)", "C"),
+            ("(The stomach churns.)", "D"),
         ],
     ),
     "parts of the option's words": (
@@ -371,8 +382,21 @@ PHENOMENA = {
             ("The correct explanation is that dry sand is blown into the dunes by the wind.", "B"),
             ("Here the wind blows the dry sand.", "B"),
             ("The sand is moved.", None),
+            ("The wind blows here.", None),
         ],
     ),
+    "words that one option has": (
+        PENS,
+        [
+            ("A is dry, and B runs when it gets wet. The pencil it is.", "A"),
+            ("Ink runs. So the best option is the pencil.", "A"),
+            ("The answer is a marker.", "B"),
+            ("The answer is not the marker.", None),
+            ("The answer is the label.", None),
+            ("A crayon it is.", None),
+        ],
+    ),
+    "words that options of numbers have": (["3 red and 4 blue", "3 red and 6 blue"], [("The answer is 6.", None)]),
     "options within options": (
         ["oxygen", "oxygen and hydrogen", "hydrogen", "helium"],
         [
@@ -523,6 +547,10 @@ def test_any_number_of_options_is_read(count):
         "not ",
         "Is it B? ",
         "A. apple\n",
+        "B:",
+        "the answer is: ",
+        "A pear it is. ",
+        "(",
         "<think>",
         r"\boxed{",
         "cherry, ",

@@ -32,7 +32,8 @@ _STATED = ("statement", "marked", "opening", "closing")
 def extract_choice(response: str, choices: Sequence[str], *, strict: bool = False) -> Extraction:
     r"""Finds the option a response settles on.
 
-    What counts, and what does not: options merely discussed, listed, denied, asked about or left open are no answers.
+    What counts, and what does not: options merely discussed, listed, denied, asked about or left open are no answers. A
+    list of options is one even where their words are altered or doubled.
     After an explicit retraction ("wait", "actually") only what follows counts. A letter with another option's words is
     no answer. Thoughts before `</think>` are not read, nor are further questions that the model asks itself after its
     answer.
@@ -41,11 +42,12 @@ def extract_choice(response: str, choices: Sequence[str], *, strict: bool = Fals
 
     - "statement": the response says so: "the answer is B", "I choose (b)", "option B is correct", `\boxed{B}`,
       `{"answer": "B"}`; the option's words, or its place ("the second one"), may stand for the letter. Final statements
-      count before others. Different ones are a conflict.
+      count before others. Different ones are a conflict, unless the last one concludes a run through all options.
     - "marked": one option has a tick, or is called correct in a list of all.
     - "opening": the response begins with an option ("B. Copper", "Yes, because"): models answer first, then explain.
     - "closing": an option stands alone, and none is asserted after it: what remains after thinking aloud.
-    - "paraphrase": "the answer is" is followed by most of one option's words, in another order or cut off.
+    - "paraphrase": "the answer is" is followed by most of one option's words, in another order or cut off, or by words
+      that one option has ("the toothbrush"; also "the toothbrush it is"). Followed by a list of all, it is no answer.
     - "concluding": the last conclusion ("so", "therefore", "that leaves") asserts one option.
     - "last_sentence": the last sentence says that something is an option: "The organ is the liver."
     - "elimination": all options but one are denied.

@@ -98,7 +98,7 @@ class Options:
             if stems[-1:] == ("only",):
                 forms.add(_Form(("only", *stems[:-1]), letter, False))
             others = [other for other in full if other is not stems]
-            for length in range(max(_SHORTEST_PREFIX, len(stems) // 3), len(stems)):
+            for length in range(max(_SHORTEST_PREFIX, len(stems) * 2 // 5), len(stems)):
                 says = len(set(stems[:length]) - _COMMON) > 1
                 if says and all(other[:length] != stems[:length] for other in others):
                     forms.add(_Form(stems[:length], letter, False))
@@ -142,7 +142,7 @@ class Options:
         ]
 
     def closest(self, text: str) -> str | None:
-        """The option that shares most of its words with a text, if it stands out, or the one that a cut text begins."""
+        """The option that a text means: the one that it begins, the one that has all its words, or most of them."""
         begun = [
             letter
             for letter, option in zip(self.letters, self.texts, strict=True)
@@ -150,7 +150,15 @@ class Options:
         ]
         if len(begun) == 1:
             return begun[0]
-        words = {word.stem for word in self.words(text)} - _COMMON
+        all_words = set(_stems(text, self.stem))
+        words = all_words - _COMMON
+        having = [
+            letter
+            for letter, option in zip(self.letters, self.texts, strict=True)
+            if words <= (own := set(_stems(option, self.stem))) and own & _DENIALS == all_words & _DENIALS
+        ]
+        if len(having) == 1 and not all(map(_is_number, words)):
+            return having[0]
         shares = [(0.0, ""), (0.0, "")]
         for letter, option in zip(self.letters, self.texts, strict=True):
             own = set(_stems(option, self.stem)) - _COMMON
@@ -192,6 +200,7 @@ def _stem(word: str) -> str:
     return UNITS.get(word, word)
 
 
+_DENIALS = {"not", "no", "never", "without"}
 _COMMON = FUNCTION_WORDS | set(map(_stem, FUNCTION_WORDS))
 
 

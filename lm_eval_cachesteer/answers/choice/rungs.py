@@ -36,6 +36,7 @@ _VAGUE = (FUNCTION_WORDS | {"clear", "obvious", "simple", "easy", "unclear", "kn
 }
 _POSSIBLE = re.compile(r"\ba (?:possible|potential|plausible|good|common|likely)\b", re.IGNORECASE)
 _REASON_CLAUSE = re.compile(r",\s*(?:as|which|while|whereas|unlike|for)\b|\b(?:because|since|whereas)\b", re.IGNORECASE)
+_ASIDE = re.compile(r"\([^()]*\)")
 _RESULT_BEFORE = re.compile(
     r"(?:[=:→]|\b(?:is|are|was|be|equals?|gives?|makes?|gets?|total|leaves?|exactly|only))\s*$", re.IGNORECASE
 )
@@ -44,15 +45,19 @@ _RESULT_BEFORE = re.compile(
 def statement(reading: Reading) -> list[str]:
     """What is stated as the answer: by the final statements, else by the plain ones, else by the verdicts.
 
-    A last statement that settles on no option takes back those before it. A first line that is nothing but an option
-    contradicts plain ones.
+    A last statement that settles on no option takes back those before it; so does one that concludes a run through all
+    options. A first line that is nothing but an option contradicts plain ones.
     """
     if not reading.statements:
         return []
     force = max(one.force for one in reading.statements)
-    stated = [one.letter for one in reading.statements if one.force is force]
-    if not stated[-1]:
+    *before, last = (one for one in reading.statements if one.force is force)
+    stated = [one.letter for one in (*before, last)]
+    if not last.letter:
         return _distinct(stated)
+    run_through = _distinct(stated[:-1]) == list(reading.options.letters)
+    if run_through and last.concludes and not any(one.concludes for one in before):
+        return [last.letter]
     if force < Force.FINAL:
         stated += [mention.letter for mention in reading.mentions[:1] if _is_first_line(reading, mention)]
     return _distinct([letter for letter in stated if letter])
@@ -93,16 +98,20 @@ def closing(reading: Reading) -> list[str]:
 
 
 def paraphrase(reading: Reading) -> list[str]:
-    """The option that the last "the answer is" puts into other words; none if it names something else."""
+    """The option that the last "the answer is" puts into other words; none if it names something else, or lists all."""
     for start, end in reading.named[-1:]:
         named = reading.text[start:end].strip(_AROUND)
         if any(mention.start >= start and _means_it(reading, mention) for mention in reading.mentions):
             return []
+        if any(mention.listed for mention in reading.mentioned(start, end)):
+            return [""]
+        words = named.lower().split()
+        if _VAGUE.issuperset(words) or words[0] == "not":
+            return []
         letter = reading.options.closest(named)
         if letter:
             return [letter]
-        words = named.split()
-        if 0 < len(words) < 5 and words[0].lower() not in _VAGUE and "\n" not in reading.text[start - 1 : start]:
+        if len(words) < 5 and words[0] not in _VAGUE and "\n" not in reading.text[start - 1 : start]:
             return [""]
     return []
 
@@ -175,14 +184,17 @@ def _distinct(letters: list[str]) -> list[str]:
 
 
 def _means_it(reading: Reading, mention: Mention) -> bool:
-    """Whether a mention is asserted and not denied afterwards; a number has to be a result, or to end its sentence."""
-    start = reading.sentences.span(mention.start)[0]
-    if not mention.asserted or reading.denied.get(mention.letter, -1) >= start:
+    """Whether a mention is asserted and not denied afterwards, nor in a sentence in brackets after others.
+
+    A number has to be a result, or to end its sentence.
+    """
+    start, end = reading.sentences.span(mention.start)
+    aside = _ASIDE.fullmatch(reading.text, start, end) is not None and reading.starts[0] < start
+    if not mention.asserted or aside or reading.denied.get(mention.letter, -1) >= start:
         return False
     if mention.kind is not Kind.COMMON:
         return True
     before = reading.text[max(0, mention.start - 20) : mention.start]
-    end = reading.sentences.span(mention.start)[1]
     short = mention.start == start and len(reading.text[start:end].split()) < 4
     return short or mention.end >= end - 1 or _RESULT_BEFORE.search(before) is not None
 

@@ -107,6 +107,10 @@ _IS_THE_ANSWER = re.compile(
 _WORD = re.compile(r"\w+\s")
 _ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 _FINAL = re.compile(r"\bfinal\b|\bin conclusion\b|\bto conclude\b|\bin summary\b|\bconfirmed\b", re.IGNORECASE)
+_CONCLUDES = re.compile(rf"\b(?:{_SO}|correct|right|best)\b", re.IGNORECASE)
+_IT_IS = re.compile(
+    r"(?:^|[.!?…]\s+|\bso,?\s+)(?:the|an?)\s+(?P<named>(?:[\w'-]+\s+){1,4})it is(?=\s*(?:[.!]|$))", re.I | re.M
+)
 _ENDS = re.compile(
     r"[)\]]*\s*(?:[.,;:!]|$|\n|-|(?:because|since|as|for|rather|over|not|here|instead|which|with|and)\b)"
 )
@@ -123,11 +127,19 @@ class Lead:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that an option is the answer; `letter` is "" if it settles on none ("A or B", "E" of four)."""
+    """A statement that an option is the answer.
+
+    Attributes:
+        start: Where it starts.
+        letter: The option; "" if it settles on none ("A or B", "E" of four).
+        force: How plainly it states.
+        concludes: Whether it says that it follows from what was said, or that the answer is correct.
+    """
 
     start: int
     letter: str
     force: Force
+    concludes: bool
 
 
 def leads_in(text: str, mentions: list[Mention]) -> list[Lead]:
@@ -170,11 +182,17 @@ def _statement(text: str, start: int, mention: Mention, sentences: Sentences, fo
         return None
     before = text[sentences.span(start)[0] : mention.start]
     final = force is Force.ANSWER and _FINAL.search(before) is not None
-    return Statement(start, "" if mention.open else mention.letter, Force.FINAL if final else force)
+    concludes = _CONCLUDES.search(before) is not None
+    return Statement(start, "" if mention.open else mention.letter, Force.FINAL if final else force, concludes)
 
 
 def named_in(text: str, mentions: list[Mention], sentences: Sentences) -> list[tuple[int, int]]:
-    """What "the answer is" introduces, up to the end of the sentence, where that is not an option itself."""
-    starts = {mention.start for mention in mentions}
-    ends = [match.end() for match in _THE_ANSWER.pattern.finditer(text)]
-    return [(end, sentences.span(end)[1]) for end in ends if end not in starts]
+    """What "the answer is" introduces, or "it is" follows, if that is no option itself; in order.
+
+    What is introduced extends to the end of its sentence. The list of all options is not an option.
+    """
+    starts = {mention.start for mention in mentions if not mention.listed}
+    introduced = [match.end() for match in _THE_ANSWER.pattern.finditer(text)]
+    spans = [(start, sentences.span(start)[1]) for start in introduced]
+    spans += [match.span("named") for match in _IT_IS.finditer(text)]
+    return sorted(span for span in spans if span[0] not in starts)

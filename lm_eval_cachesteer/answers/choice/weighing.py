@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 from .mention import Kind, Mention
@@ -76,6 +77,7 @@ _LINE_ENDS = re.compile(r"[ ]?(?:\.?$|\.[ ])", re.MULTILINE)
 _CONFIRMED = re.compile(r"\s*(?:yes|yep|yeah|correct|exactly|indeed|right)\b", re.IGNORECASE)
 _REFUSED = re.compile(r"\s*(?:no|nope|wrong|incorrect)\b", re.IGNORECASE)
 _HEADS = re.compile(r"\s?[.:)-]\s|\s(?=is|would|says)")
+_NO_WORDS = ("", "a", "an", "the")
 _INLINE_LABEL = re.compile(r"[(\[]?[A-Za-z][).:\]]")
 
 
@@ -94,17 +96,20 @@ def weighed(text: str, mentions: list[Mention], sentences: Sentences, introduced
         before = text[max(start, group[0].start - _WINDOW) : group[0].start]
         after = text[group[-1].end - (text[group[-1].end - 1] == ":") : min(end, group[-1].end + _WINDOW)]
         asks = text[start:end].rstrip(")").endswith("?")
-        denied = bool(DENIED_BEFORE.search(_CLAUSE.split(before)[-1]) or _DENIED_AFTER.match(after)) or (
-            asks and _REFUSED.match(text, end) is not None
-        )
-        unsure = (
-            (asks and not _CONFIRMED.match(text, end))
-            or bool(_OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after))
-            or bool(_OTHERS_THINK.search(_TURN.split(before)[-1]))
-        )
+        denied, unsure = _weighed_by(before, after)
+        denied = denied or (asks and _REFUSED.match(text, end) is not None)
+        unsure = unsure or (asks and not _CONFIRMED.match(text, end))
         open_ = len({mention.letter for mention in group}) > 1
         found += [replace(mention, denied=denied, open=open_, unsure=unsure) for mention in group]
     return _with_lists(text, found, introduced)
+
+
+@lru_cache(maxsize=256)  # a model that loops says the same again and again
+def _weighed_by(before: str, after: str) -> tuple[bool, bool]:
+    """Whether what stands around a mention denies it, and whether it makes it unsure."""
+    denied = DENIED_BEFORE.search(_CLAUSE.split(before)[-1]) or _DENIED_AFTER.match(after)
+    unsure = _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after) or _OTHERS_THINK.search(_TURN.split(before)[-1])
+    return bool(denied), bool(unsure)
 
 
 def _groups(text: str, mentions: list[Mention]) -> Iterator[list[Mention]]:
@@ -133,13 +138,15 @@ def _joined(text: str, group: list[Mention]) -> Iterator[list[Mention]]:
 def _with_lists(text: str, mentions: list[Mention], introduced: set[int]) -> list[Mention]:
     """The mentions, those in lists of options marked, and those denied by what is said about their item.
 
-    A list is a run of items whose letters ascend. After its item, an option named again is still that item.
+    A list is a run of items whose letters ascend, whatever words they have. After its item, an option named again is
+    still that item, and so are the words that its label stands before.
     """
     runs: list[list[int]] = []
     for index, mention in enumerate(mentions):
         if not _is_item(text, mention):
             continue
-        fresh = not runs or mention.letter <= mentions[runs[-1][-1]].letter or mention.start in introduced
+        written = _written(text, mention)
+        fresh = not runs or written <= _written(text, mentions[runs[-1][-1]]) or mention.start in introduced
         runs.append([index]) if fresh else runs[-1].append(index)
     listing = any(len(run) > 1 for run in runs)
     items = sorted(i for run in runs for i in run if len(run) > 1 or (listing and mentions[i].kind is not Kind.LABEL))
@@ -154,9 +161,15 @@ def _with_lists(text: str, mentions: list[Mention], introduced: set[int]) -> lis
         for index in range(item + 1, following):
             again = mentions[index]
             words = again.kind in (Kind.TEXT, Kind.COMMON) and again.start not in introduced
-            if words and again.letter == head.letter and again.start < last:
+            same = again.letter == head.letter or text[head.end : again.start].strip().lower() in _NO_WORDS
+            if words and same and again.start < last:
                 marked[index] = replace(again, listed=True)
     return _with_inline_lists(text, marked)
+
+
+def _written(text: str, mention: Mention) -> str:
+    """The letter of an item as it stands there, be its words those of another option."""
+    return text[mention.start : mention.end].lstrip("([")[0].upper() if mention.kind is Kind.LABEL else mention.letter
 
 
 def _is_item(text: str, mention: Mention) -> bool:
