@@ -3,7 +3,7 @@
 from .choice import extract_choice
 from .expressions import extract_expression, same_expression
 from .extraction import Extraction
-from .numbers import canonical_number, extract_number
+from .number import canonical_number, extract_number
 
 __all__ = [
     "Extraction",
