@@ -17,7 +17,11 @@ from lm_eval_cachesteer.sources.folders import vectors_folder
 from lm_eval_cachesteer.sources.resolve import model_folder
 from lm_eval_cachesteer.stats import PairedDifference, compare_paired
 
-TASKS = {"cachesteer_offline_choice": "multiple choice", "cachesteer_offline_word_problems": "word problems"}
+# Title and number of documents; the first 120 word problems hold every template twice, 40 of each number of steps.
+TASKS = {
+    "cachesteer_offline_choice": ("multiple choice", 160),
+    "cachesteer_offline_word_problems": ("word problems", 120),
+}
 # Way of asking: suffix of the tasks, model arguments.
 WAYS = {
     "baseline": ("", {}),
@@ -47,8 +51,9 @@ def main() -> None:
     arguments = parser.parse_args()
     register()
     content: dict[str, Any] = {}
-    for task, title in TASKS.items():
-        runs = {way: figures_of(task, way, arguments) for way in WAYS}
+    for task, (title, documents) in TASKS.items():
+        limit = min(documents, arguments.limit or documents)
+        runs = {way: figures_of(task, way, limit, arguments) for way in WAYS}
         content[title] = {way: compare(runs["baseline"], figures) for way, figures in runs.items()}
         print(f"\n{markdown(title, content[title])}", flush=True)
     if arguments.limit is None:
@@ -56,12 +61,12 @@ def main() -> None:
         path.write_text(json.dumps(content, indent=2, default=vars) + "\n", encoding="utf-8")
 
 
-def figures_of(task: str, way: str, arguments: argparse.Namespace) -> Figures:
+def figures_of(task: str, way: str, limit: int, arguments: argparse.Namespace) -> Figures:
     """All figures of one run, document by document; the run is made if it is not kept."""
-    kept = arguments.runs / f"{task}-{way.replace(' ', '_')}-{arguments.limit or 'all'}.json"
+    kept = arguments.runs / f"{task}-{way.replace(' ', '_')}-{limit}.json"
     if arguments.fresh or not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(run(task, way, arguments.limit), default=str), encoding="utf-8")
+        kept.write_text(json.dumps(run(task, way, limit), default=str), encoding="utf-8")
     samples = json.loads(kept.read_text(encoding="utf-8"))
     return {
         name: [sample[metric] for sample in samples if sample["filter"] == filter_name]
@@ -70,7 +75,7 @@ def figures_of(task: str, way: str, arguments: argparse.Namespace) -> Figures:
     }
 
 
-def run(task: str, way: str, limit: int | None) -> list[dict[str, Any]]:
+def run(task: str, way: str, limit: int) -> list[dict[str, Any]]:
     """Runs one task in one way: the harness's samples, one for each document and filter."""
     from lm_eval import simple_evaluate
 

@@ -5,6 +5,10 @@ import pytest
 from lm_eval_cachesteer.answers.number import canonical_number, extract_number
 
 CANONICAL = [
+    ("7,25 €", "7.25"),
+    ("€7,25", "7.25"),
+    ("2.345,60 €", "2345.6"),
+    ("€2,345", "2345"),
     ("42", "42"),
     ("-5", "-5"),
     ("+7", "7"),
@@ -307,6 +311,10 @@ CONFLICTS = [
 
 # Retractions, made-up questions, other ways to write numbers, checks, loops and cuts.
 SETTLED = [
+    ("The wall takes 60 bricks, not 75.", "60"),
+    ("8 - 3 = 5, 5 * 2 = 10", "10"),
+    ("So she pays 18 dollars. (Had she come later, it would have been 24.)", "18"),
+    ("The tea is 2,40 € and the cake 3,10 €. Together: 2,40 € + 3,10 € = 5,50 €.", "5.5"),
     ("#### 20\n\nSorry, that was per day. For 3 days it is 60.\n\n#### 60", "60"),
     ("\\boxed{12}\n\nWait, I made a mistake: 3 * 5 = 15.\n\n\\boxed{15}", "15"),
     ("The answer is 30. Hmm, let me recheck. 6 * 6 = 36. The answer is 36.", "36"),
@@ -478,6 +486,8 @@ SETTLED = [
 ]
 
 UNSETTLED = [
+    "\\boxed{3} \\text{ or } \\boxed{4}",
+    "There are 4 + 5 = 9 birds.\nSo 9 - 2 = 7 birds stay.\nWe know that",
     "The answer is more than 40.",
     "The answer is less than 40.",
     "It is somewhere between 30 and 40.",

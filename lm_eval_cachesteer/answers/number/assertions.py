@@ -120,7 +120,8 @@ def _has_alternative(reading: Reading, term: Term, start: int, end: int) -> bool
     text = reading.text
     for other in reading.terms_in(start, term.start)[-1:]:
         gap = text[other.end : term.start][:NEAR]
-        if _differs(other, term) and (_PARALLEL.fullmatch(gap) or _ALTERNATIVE.fullmatch(gap)):
+        listed = _ALTERNATIVE.fullmatch(gap) and not (term.computed and gap.strip() == ",")  # "3 * 4 = 12, 12 + 5 = 17"
+        if _differs(other, term) and (_PARALLEL.fullmatch(gap) or listed):
             return True
     return _TWO_UNKNOWNS.search(text, max(start, term.start - NEAR), min(end, term.end + NEAR)) is not None or any(
         _differs(other, term) and _ALTERNATIVE.fullmatch(text[term.end : other.start][:NEAR])

@@ -42,6 +42,9 @@ _REWRITES: tuple[tuple[str, str | Callable[["re.Match[str]"], str]], ...] = (
         r"(?<=[$€£])\d{1,3}(?: \d{3}){1,4}(?!\d)|(?<!\d)\d{1,3}(?: \d{3}){0,3} 000(?!\d)",
         lambda found: found[0].replace(" ", ""),
     ),
+    # a decimal comma, told from a thousands separator by its two digits and the euro sign
+    (r"\b\d{1,3}(?:\.\d{3})+,\d\d(?!\d)", lambda found: found[0].replace(".", "").replace(",", ".")),
+    (r"(?<=€)(\d+),(\d\d)(?!\d)|\b(\d+),(\d\d)(?= ?€)", lambda found: found[0].replace(",", ".")),
     (r"(?i)(?:(?<=\bis )|(?<=\bto )|(?<=: ))minus (?=[$€£]?\d)|\bnegative (?=[$€£]?\d)", "-"),
     # multiplication, then markdown, then currency
     (r"(?<=\d) ?[xX] ?(?=[$€£(]?\d)", f" {_TIMES} "),
@@ -51,6 +54,9 @@ _REWRITES: tuple[tuple[str, str | Callable[["re.Match[str]"], str]], ...] = (
     (_TIMES, "*"),
     (r"-[$€£](?=[\d.])|[$€£] ?-(?=[\d.])", "-"),
     (r"\b(?:US|USD|EUR|GBP|INR|Rs\.?) ?(?=[$€£\d])|[$€£¥₹]", " "),
+    # "20 posts, not 24."; "(If it had rained, it would have been 14.)"
+    (r"(?<=\w), not [$€£]?\d[\d,]*(?:\.\d+)?(?= ?(?:[.;!\n]|$))", ""),
+    (r"\((?:[Ii]f|[Hh]ad|[Ww]ithout|[Oo]therwise)\b[^()\n]{0,200}\)", ""),
     # "not 24 but 42", "I thought it was 24, but it is 42"
     (r"(?i)\bI (?:first |initially |at first )?thought [^.\n]{0,60}?\d[^.\n]{0,20}?,? but (?=\D{0,20}\d)", ""),
     (

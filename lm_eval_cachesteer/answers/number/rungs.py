@@ -40,6 +40,7 @@ _TOTAL_IS = re.compile(
     re.IGNORECASE,
 )
 _OPENS = re.compile(r"([^\n.]{0,40}?\d[^\n.]{0,20}?) ?(?:— |: |\b(?:because|since) )")
+_BOTH = re.compile(r"[\s$,]*(?:\\text\s*\{)?\s*(?:or|and)\s*\}?[\s$]*")
 _HALVES = re.compile(r"\b(?:half|halves|halv|twice|doubl)", re.IGNORECASE)
 _LATEST = 40  # how many of a response's last numbers a new one may follow from
 
@@ -58,9 +59,11 @@ class Result(NamedTuple):
 
 
 def boxed(response: str) -> Fraction | None:
-    r"""What the last `\boxed{}` holds."""
-    contents = BOXED.findall(response)
-    return sole_value(plain(contents[-1])) if contents else None
+    r"""What the last `\boxed{}` holds; nothing where two are left open: `\boxed{16} or \boxed{20}`."""
+    boxes = list(BOXED.finditer(response))
+    if not boxes or (len(boxes) > 1 and _BOTH.fullmatch(response, boxes[-2].end(), boxes[-1].start())):
+        return None
+    return sole_value(plain(boxes[-1][1]))
 
 
 def marked(response: str) -> set[Fraction]:

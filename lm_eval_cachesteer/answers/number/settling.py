@@ -26,6 +26,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _PROSE_TO_DIGIT = re.compile(r"[a-z]{2} (?=[-\d(]).*\d$")
+_HANGS = re.compile(r"\b(?:that|the|an?|of|to|and|or|is|are|by|we|so|for|in|with|which|if|can|need)$", re.IGNORECASE)
 _STOPS = (".", "!", "?")
 
 
@@ -72,6 +73,8 @@ def _is_cut_off(reading: Reading) -> bool:
     *before, last = map(reading.words, reading.sentences)
     if last.endswith((*_STOPS, ")", "]")) or not any(words.endswith(_STOPS) for words in before):
         return False
+    if _HANGS.search(last):
+        return True
     start, end = reading.sentences[-1]
     in_prose = len(before) > 1 and all(words.endswith(_STOPS) for words in before[-3:])
     if in_prose and _PROSE_TO_DIGIT.search(last) and not IN_CONCLUSION.search(last):
