@@ -118,4 +118,6 @@ def test_errors_reach_the_user_in_one_message(llama_folder, tmp_path):
         text=True,
     )
     assert finished.returncode != 0
-    assert "No vectors are known as 'nothing-like-this'. Known: analogical_reasoning" in finished.stderr.splitlines()[-1]
+    assert (
+        "No vectors are known as 'nothing-like-this'. Known: analogical_reasoning" in finished.stderr.splitlines()[-1]
+    )
