@@ -649,9 +649,10 @@ LOOPS = [
 
 
 @pytest.mark.parametrize("unit", LOOPS)
-def test_long_loops_are_read_in_under_a_second(unit):
+def test_long_loops_are_read_in_seconds(unit):
+    """Backtracking would take minutes; the bound leaves room for a busy machine."""
     response = (unit * 20_000)[:20_000]
-    start = time.perf_counter()
+    start = time.process_time()
     extract_number(response)
     canonical_number(response)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 5
