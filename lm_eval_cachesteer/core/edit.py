@@ -153,8 +153,8 @@ class CacheEdit:
         for index, delta_keys in self.keys.items():
             layer = layers[index]
             slots = layer.slots(columns[rows])
-            _add(layer.keys, rows, slots, delta_keys, f"keys of layer {index}")
-            _add(layer.values, rows, slots, self.values[index], f"values of layer {index}")
+            add_to(layer.keys, rows, slots, delta_keys, f"keys of layer {index}")
+            add_to(layer.values, rows, slots, self.values[index], f"values of layer {index}")
         return len(rows)
 
 
@@ -176,7 +176,20 @@ def _sum_of(terms: Sequence[WeightedVectors], name: str, given: float | None, la
     return total
 
 
-def _add(states: Tensor, rows: Tensor, slots: Tensor, delta: Tensor, what: str) -> None:
+def add_to(states: Tensor, rows: Tensor, slots: Tensor, delta: Tensor, what: str) -> None:
+    """Adds a vector to one token of each of some rows, in float32, cast once, in place.
+
+    Args:
+        states: (batch, n_kv_heads, slots, head_dim), cached keys or values.
+        rows: (edited,) int64.
+        slots: (edited,) int64, the token of each of these rows.
+        delta: (n_kv_heads, head_dim) float32.
+        what: Names the states in messages.
+
+    Raises:
+        VectorMismatchError: The shapes do not fit.
+        SteeringError: The sum overflows float16.
+    """
     if states.shape[1] != delta.shape[0] or states.shape[3] != delta.shape[1]:
         raise VectorMismatchError(
             f"The {what} have {states.shape[1]} KV heads of width {states.shape[3]} in the cache, but "

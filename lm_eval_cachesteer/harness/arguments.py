@@ -15,6 +15,7 @@ from ..errors import ArgumentError
 from ..sources.resolve import VECTORS_HELP
 
 ANSWER_STAGES = ("fresh", "steered")
+ENGINES = ("auto", "generate")
 
 ALLOWED = {
     "vectors": VECTORS_HELP,
@@ -28,6 +29,9 @@ ALLOWED = {
     "answer_tokens": "a whole number of at least 1",
     "answer_stage": "fresh (a new unsteered prefill, as in the paper) or steered (goes on from the steered cache)",
     "steer_loglikelihood": "true or false",
+    "engine": "auto (the fast path wherever the model and the request allow) or generate (never)",
+    "kv_memory": "GiB for cached keys and values, a number above 0, such as 4",
+    "share_prefixes": "true or false",
 }
 
 # Documented arguments of from_pretrained that it takes through **kwargs.
@@ -84,9 +88,7 @@ class SteeringArguments:
             "answer_stage": self.answer_stage in ANSWER_STAGES,
             "steer_loglikelihood": isinstance(self.steer_loglikelihood, bool),
         }
-        for name, allowed in checks.items():
-            if not allowed:
-                raise ArgumentError(f"{name}={getattr(self, name)!r} is not allowed. Allowed: {ALLOWED[name]}.")
+        _refuse(self, checks)
         if self.vectors is None:
             idle = [n for n in ("c_keys", "c_values") if getattr(self, n)]
             if idle:
@@ -102,7 +104,7 @@ class SteeringArguments:
         Raises:
             ArgumentError: A value is not allowed; the message lists what is.
         """
-        ours = {f.name: arguments.pop(f.name) for f in fields(cls) if f.name in arguments}
+        ours = _take(cls, arguments)
         for name in ("offset_token", "answer_prompt"):
             if isinstance(ours.get(name), str):
                 ours[name] = unescape(ours[name])
@@ -114,6 +116,48 @@ class SteeringArguments:
             if isinstance(value, float) and value.is_integer():  # lm_eval reads "-2" as -2.0
                 ours[name] = int(value)
         return cls(**ours)
+
+
+@dataclass(frozen=True)
+class EngineArguments:
+    """How a run is computed; nothing here changes what is computed.
+
+    Attributes:
+        engine: "auto", or "generate" to use `model.generate` and padded batches throughout.
+        kv_memory: GiB for cached keys and values; None for half of the free memory.
+        share_prefixes: Whether what requests have in common is prefilled once.
+    """
+
+    engine: str = "auto"
+    kv_memory: float | None = None
+    share_prefixes: bool = True
+
+    def __post_init__(self) -> None:
+        checks = {
+            "engine": self.engine in ENGINES,
+            "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
+            "share_prefixes": isinstance(self.share_prefixes, bool),
+        }
+        _refuse(self, checks)
+
+    @classmethod
+    def take_from(cls, arguments: dict[str, Any]) -> "EngineArguments":
+        """Removes these arguments from `arguments` and checks them.
+
+        Raises:
+            ArgumentError: A value is not allowed; the message lists what is.
+        """
+        return cls(**_take(cls, arguments))
+
+
+def _take(kind: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {f.name: arguments.pop(f.name) for f in fields(kind) if f.name in arguments}
+
+
+def _refuse(given: Any, checks: dict[str, bool]) -> None:
+    for name, allowed in checks.items():
+        if not allowed:
+            raise ArgumentError(f"{name}={getattr(given, name)!r} is not allowed. Allowed: {ALLOWED[name]}.")
 
 
 def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:
@@ -135,7 +179,7 @@ def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:
         named = ", ".join(f"{name!r}" + (f" (did you mean {g[0]!r}?)" if g else "") for name, g in guesses.items())
         steering = "\n".join(f"  {name}: {allowed}" for name, allowed in ALLOWED.items())
         raise ArgumentError(
-            f"Unknown model argument {named}. Allowed are the steering arguments\n{steering}\nand those of the "
+            f"Unknown model argument {named}. Allowed are our own arguments\n{steering}\nand those of the "
             f"harness's hf model: {', '.join(sorted(known - set(ALLOWED)))}."
         )
 

@@ -3,36 +3,35 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from accelerate import find_executable_batch_size
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import (
-    Collator,
-    handle_stop_sequences,
-    normalize_gen_kwargs,
-    postprocess_generated_text,
-)
 from tqdm import tqdm
 
 from ..core.architecture import Architecture
-from ..core.decode import PaddedBatch, Prefilled, branch, forward, prefill, score
+from ..core.decode import Score, forward
+from ..engine.forward import PackedModel
+from ..engine.limits import Limits, default_kv_bytes
+from ..engine.support import why_not
 from ..errors import ArgumentError
 from ..sources.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from ..sources.embedded import ensure_embedded_model
 from ..sources.models import default_device, model_id_of
-from .arguments import SteeringArguments, check_unknown_arguments
+from .arguments import EngineArguments, SteeringArguments, check_unknown_arguments
 from .counts import InterventionCounts
-from .grouping import LoglikelihoodRequest, RequestGroup, group_requests
+from .generation import Responder, TokenRate
+from .likelihood import score_requests
 from .plan import SteeringPlan
+from .requests import LoglikelihoodRequest, scoring_requests
 from .response_cache import bind_response_cache
 from .tokenization import remember_tokenizer
 
 logger = logging.getLogger(__name__)
 
-Tokens = list[int]
 # Model arguments that change how fast an answer comes, not which.
 _WITHOUT_INFLUENCE = {"batch_size", "max_batch_size", "logits_cache"}
 
@@ -60,6 +59,7 @@ class CacheSteerLM(HFLM):
 
     def __init__(self, pretrained: Any = None, *, device: str | None = None, **arguments: Any) -> None:
         self.arguments = SteeringArguments.take_from(arguments)
+        self.engine = EngineArguments.take_from(arguments)
         self._passed_on = arguments
         if not isinstance(pretrained, str | None):
             check_unknown_arguments(arguments, config=pretrained.config)
@@ -73,6 +73,7 @@ class CacheSteerLM(HFLM):
         remember_tokenizer(self.tokenizer)
         self.counts = InterventionCounts()
         self._chat_checked = False
+        self._obstacles: set[str] = set()
 
     def _get_backend(self, config: Any, *args: Any, **kwargs: Any) -> None:
         """Checks what can be checked once the configuration is known and before weights are loaded."""
@@ -95,192 +96,63 @@ class CacheSteerLM(HFLM):
         self.model_id = model_id_of(name)
         self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
 
-    # Generation -------------------------------------------------------------------------------------------------
+    # Answering --------------------------------------------------------------------------------------------------
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Answers generation requests: prefill without the last token, one edit, decode.
 
-        Follows HFLM.generate_until in order, batching, truncation, stop strings and post-processing. The offset
-        token is part of the prompt: never of the answer, never counted as generated.
+        Follows HFLM.generate_until in truncation, stop strings and post-processing. The offset token is part of the
+        prompt: never of the answer, never counted as generated.
         """
         arguments = [request.args for request in requests]
         self._check_chat(context for context, _ in arguments)
-        ordered = Collator(
-            arguments,
-            sort_fn=lambda request: (-len(self.tok_encode(request[0])), request[0]),
-            group_by="gen_kwargs",
-            group_fn=lambda request: request[1],
-        )
-        batch_size = self._generation_batch_size(arguments)
-        responses: list[str] = []
-        disable = disable_tqdm or self.rank != 0
-        with tqdm(total=len(requests), disable=disable, desc="Running generate_until requests") as bar:
-            for chunk in ordered.get_batched(n=batch_size):
-                contexts = [context for context, _ in chunk]
-                gen_kwargs = chunk[0][1]
-                for context, response in zip(contexts, self._respond(contexts, gen_kwargs), strict=True):
-                    responses.append(response)
-                    self.cache_hook.add_partial("generate_until", (context, gen_kwargs), response)
+        by_settings: dict[str, list[int]] = {}
+        for i, (_, gen_kwargs) in enumerate(arguments):
+            by_settings.setdefault(repr(gen_kwargs), []).append(i)
+        responses: dict[int, str] = {}
+        rate = TokenRate()
+        with self._progress(len(requests), "generate_until", disable_tqdm) as bar:
+            for indices in by_settings.values():
+
+                def finish(i: int, response: str, tokens: int, indices: list[int] = indices) -> None:
+                    responses[indices[i]] = response
+                    self.cache_hook.add_partial("generate_until", arguments[indices[i]], response)
+                    bar.set_postfix_str(rate.add(tokens), refresh=False)
                     bar.update(1)
+
+                Responder(self, arguments[indices[0]][1]).respond([arguments[i][0] for i in indices], finish)
         self._report_not_steered("generate_until")
-        return ordered.get_original(responses)  # type: ignore[no-any-return]
-
-    def _respond(self, contexts: Sequence[str], gen_kwargs: dict[str, Any]) -> list[str]:
-        """Answers one batch of contexts that share their generation arguments."""
-        settings = normalize_gen_kwargs(gen_kwargs, self.max_gen_toks)
-        stop = handle_stop_sequences(settings.pop("until", None), eos=self._eos)
-        new_tokens = settings.pop("max_gen_toks")
-        if settings.pop("max_length", None) is not None:
-            logger.warning("`max_length` in generation arguments is ignored. Use `max_gen_toks`.")
-        prompts = [self._encode_prompt(context, self.max_length - new_tokens) for context in contexts]
-        generated = self._generate(prompts, [[] for _ in prompts], self.plan.edits, stop, new_tokens, settings)
-        texts = [self._response_text(tokens, stop) for tokens in generated]
-        if self.arguments.answer_prompt is None:
-            return texts
-        raw = [self._text_before_stop(tokens, stop) for tokens in generated]
-        answers = self._second_stage(prompts, raw)
-        return [text + self.arguments.answer_prompt + answer for text, answer in zip(texts, answers, strict=True)]
-
-    def _encode_prompt(self, context: str, room: int) -> Tokens:
-        """Token ids of a prompt, cut from the left to fit, with the offset token at its end."""
-        room -= len(self.plan.offset)
-        if room < 1:
-            raise ArgumentError(
-                f"max_gen_toks leaves no room for the prompt: the model's maximum length is {self.max_length}. "
-                "Ask for fewer tokens, or raise max_length."
-            )
-        ids, _ = self.tok_batch_encode([context], left_truncate_len=room, truncation=self.truncation)
-        return (ids[0].tolist() or [self.prefix_token_id]) + self.plan.offset
-
-    def _generate(
-        self,
-        prompts: Sequence[Tokens],
-        tails: Sequence[Tokens],
-        steered: bool,
-        stop: list[str],
-        new_tokens: int,
-        settings: dict[str, Any],
-        request_type: str = "generate_until",
-    ) -> list[Tokens]:
-        """Decodes after prompts (edited if `steered`) followed by tails; returns new tokens row by row.
-
-        Prompts of one token have nothing in the cache when the edit would be made; they run as they are.
-        """
-        results: dict[int, Tokens] = {}
-        long = [i for i, prompt in enumerate(prompts) if len(prompt) > 1]
-        short = [i for i, prompt in enumerate(prompts) if len(prompt) <= 1]
-        edited = 0
-        for rows in filter(None, (long, short)):
-            whole = PaddedBatch.of([prompts[i] for i in rows], self._pad, self.device)
-            cached: Prefilled | None = None
-            if rows is long:
-                with self._autocast():
-                    cached = prefill(self.model, whole.without_last(), self.plan.edit if steered else None)
-                edited += int(cached.steered.sum())
-            if any(tails[i] for i in rows):
-                whole = whole.join(PaddedBatch.of([tails[i] for i in rows], self._pad, self.device))
-            tokens = self._model_generate(
-                context=whole.input_ids,
-                attention_mask=whole.attention_mask,
-                stop=stop,
-                max_length=whole.input_ids.shape[1] + new_tokens,
-                **({"past_key_values": branch(cached.cache, settings)} if cached else {}),
-                **settings,
-            )
-            new = tokens[:, whole.input_ids.shape[1] :].tolist()
-            results.update(zip(rows, new, strict=True))
-        self.counts.of(request_type).add(requests=len(prompts), steered=edited, wanted=len(prompts) if steered else 0)
-        return [results[i] for i in range(len(prompts))]
-
-    def _response_text(self, tokens: Tokens, stop: list[str]) -> str:
-        """Text of a response without its thinking and without what follows a stop string, as in HFLM."""
-        think_end = self.think_end_token
-        if isinstance(think_end, int):
-            if think_end in tokens:
-                tokens = tokens[len(tokens) - tokens[::-1].index(think_end) :]
-            return postprocess_generated_text(self.tok_decode(tokens).lstrip(), stop, None)  # type: ignore[no-any-return]
-        return postprocess_generated_text(self.tok_decode(tokens), stop, think_end)  # type: ignore[no-any-return]
-
-    def _text_before_stop(self, tokens: Tokens, stop: list[str]) -> str:
-        return postprocess_generated_text(self.tok_decode(tokens), stop, None)  # type: ignore[no-any-return]
-
-    def _second_stage(self, prompts: Sequence[Tokens], responses: Sequence[str]) -> list[str]:
-        """The paper's second stage for multiple choice: response, answer prompt, a few greedy tokens."""
-        steered = self.arguments.answer_stage == "steered" and self.plan.edits
-        tails = [
-            self.tok_encode(response + (self.arguments.answer_prompt or ""), add_special_tokens=False)
-            for response in responses
-        ]
-        room = self.max_length - self.arguments.answer_tokens
-        if steered:
-            starts = [prompt[-max(2, room - len(tail)) :] for prompt, tail in zip(prompts, tails, strict=True)]
-        else:
-            plain = [prompt[: len(prompt) - len(self.plan.offset)] for prompt in prompts]
-            starts = [(prompt + tail)[-room:] for prompt, tail in zip(plain, tails, strict=True)]
-            tails = [[] for _ in prompts]
-        answers: dict[int, str] = {}
-        for rows in _batches_of_equal_tails(tails) if self._needs_contiguous_rows else [list(range(len(tails)))]:
-            generated = self._generate(
-                [starts[i] for i in rows],
-                [tails[i] for i in rows],
-                steered,
-                [self._eos],
-                self.arguments.answer_tokens,
-                {"do_sample": False},
-                request_type="answer_stage",
-            )
-            answers.update(
-                (i, self._text_before_stop(tokens, [self._eos])) for i, tokens in zip(rows, generated, strict=True)
-            )
-        return [answers[i] for i in range(len(prompts))]
-
-    # Likelihoods ------------------------------------------------------------------------------------------------
+        return [responses[i] for i in range(len(requests))]
 
     def _loglikelihood_tokens(
         self, requests: list[LoglikelihoodRequest], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
-        """Scores continuations on the edited cache of their contexts.
-
-        The context is prefilled up to its last token (or offset token), edited, and that token is scored together
-        with the continuation, so that single-token choices are steered too. Rolling windows have no such token to
-        spare: the whole context is prefilled and its last token edited.
-        """
-        rolling = bool(requests) and requests[0][0] is None
+        """Scores continuations on the edited cache of their contexts."""
+        if not requests:
+            return []
+        rolling = requests[0][0] is None
         request_type = "loglikelihood_rolling" if rolling else "loglikelihood"
         if not rolling:
             self._check_chat(request[0][0] for request in requests if request[0])
-        groups = group_requests(
+        edit = self.plan.edit if self.plan.edits_loglikelihood else None
+        prepared = scoring_requests(
             requests,
             offset=self.plan.loglikelihood_offset,
+            position=self.arguments.position if edit is not None else None,
             max_length=self.max_length,
             rolling=rolling,
-            join=self.logits_cache,
         )
-        edit = self.plan.edit if self.plan.edits_loglikelihood else None
         answers: dict[int, tuple[float, bool]] = {}
-        disable = disable_tqdm or self.rank != 0 or rolling
-        with tqdm(total=len(requests), disable=disable, desc=f"Running {request_type} requests") as bar:
-            for chunk in self._loglikelihood_batches(groups, override_bs):
-                with self._autocast():
-                    result = score(
-                        self.model,
-                        [group.row for group in chunk],
-                        edit,
-                        pad_token_id=self._pad,
-                        device=self.device,
-                        softmax_dtype=self.softmax_dtype,
-                    )
-                for group, scores, steered in zip(chunk, result.scores, result.steered, strict=True):
-                    self.counts.of(request_type).add(
-                        requests=0 if rolling else len(group.members),
-                        steered=len(group.members) if steered else 0,
-                        wanted=len(group.members) if edit is not None else 0,
-                    )
-                    for i, continuation in zip(group.members, scores, strict=True):
-                        answers[i] = (continuation.logprob, continuation.is_greedy)
-                        if requests[i][0] is not None:
-                            self.cache_hook.add_partial(request_type, requests[i][0], answers[i])
-                        bar.update(1)
+        with self._progress(len(requests), request_type, disable_tqdm or rolling) as bar:
+
+            def finish(i: int, score: Score, steered: bool) -> None:
+                self.counts.of(request_type).add(requests=not rolling, steered=steered, wanted=edit is not None)
+                answers[i] = (score.logprob, score.is_greedy)
+                if requests[i][0] is not None:
+                    self.cache_hook.add_partial(request_type, requests[i][0], answers[i])
+                bar.update(1)
+
+            score_requests(self, prepared, edit, finish, override_bs)
         if not rolling:
             self._report_not_steered(request_type)
         return [answers[i] for i in range(len(requests))]
@@ -293,42 +165,87 @@ class CacheSteerLM(HFLM):
         self._report_not_steered("loglikelihood_rolling")
         return result
 
-    def _loglikelihood_batches(
-        self, groups: Sequence[RequestGroup], override_bs: int | None
-    ) -> Iterator[list[RequestGroup]]:
-        """Batches in which either all rows have a cached context or none has."""
-        self.batch_sizes: dict[int, int] = {}
-        for rows in ([g for g in groups if g.row.context], [g for g in groups if not g.row.context]):
-            if self.batch_size != "auto":
-                yield from Collator.get_chunks(rows, n=int(self.batch_size))
-            elif override_bs is not None:
-                yield from Collator.get_chunks(rows, n=override_bs)
-            elif rows:
-                yield from Collator.get_chunks(rows, fn=self._batch_scheduler)
+    # The fast path ----------------------------------------------------------------------------------------------
+
+    def packed_model(self, obstacle: str = "") -> PackedModel | None:
+        """The model for packed passes; None if the run needs `generate` and padded batches, which is logged once.
+
+        Args:
+            obstacle: Why the request at hand needs `generate`; "" if it does not.
+        """
+        if self.engine.engine == "generate" or why_not(self.model):
+            return None
+        if obstacle and obstacle not in self._obstacles:
+            self._obstacles.add(obstacle)
+            logger.warning("Responses come from model.generate, without the fast path: %s.", obstacle)
+        return None if obstacle else self._packed
+
+    @cached_property
+    def _packed(self) -> PackedModel:
+        return PackedModel(self.model, self.autocast)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What the fast path may take; halved when memory runs out."""
+        given = self.engine.kv_memory
+        kv_bytes = default_kv_bytes(self.device) if given is None else int(given * (1 << 30))
+        return Limits(self.rows_per_batch, kv_bytes, self.engine.share_prefixes)
+
+    @property
+    def rows_per_batch(self) -> int:
+        """Rows decoded side by side: the batch size, or what `auto` starts from."""
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        return min(int(self.max_batch_size), AUTO_BATCH_SIZE_ON_CPU) if self._on_cpu else int(self.max_batch_size)
+
+    # Padded batches ---------------------------------------------------------------------------------------------
+
+    def plain_batch_size(self, length: int) -> int:
+        """Rows of a padded batch for `generate`; `auto` finds how many rows of this length fit."""
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        return self._probe_batch_size(min(length, self.max_length), keep=1)
+
+    def _detect_batch_size(self, requests: Sequence[Any] | None = None, pos: int = 0) -> int:
+        """HFLM's hook for `batch_size=auto`; probes the row at `pos`, or the longest window."""
+        if not requests:
+            return self._probe_batch_size(self.max_length, keep=self.max_length)
+        row, _ = requests[pos]
+        return self._probe_batch_size(len(row.context + row.tail), keep=max(1, len(row.tail)))
 
     # Shared -----------------------------------------------------------------------------------------------------
 
     @property
-    def _pad(self) -> int:
+    def pad(self) -> int:
+        """Id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
     @property
-    def _eos(self) -> str:
+    def eos(self) -> str:
+        """Text of the end token."""
         return str(self.tok_decode(self.eot_token_id, skip_special_tokens=False))
 
     @property
-    def _needs_contiguous_rows(self) -> bool:
+    def needs_contiguous_rows(self) -> bool:
         """Whether padding between prompt and tail would be wrong: windows and recurrent layers count columns."""
         text = self.config.get_text_config(decoder=True)
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         return kinds != {"full_attention"} or getattr(text, "sliding_window", None) is not None
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The context of every forward pass (`mixed_precision_dtype`)."""
         return torch.autocast(
             device_type=self.device.type,
             dtype=self.mixed_precision_dtype,
             enabled=self.mixed_precision_dtype is not None,
         )
+
+    @property
+    def _on_cpu(self) -> bool:
+        return bool(self.device.type == "cpu")
+
+    def _progress(self, total: int, request_type: str, disable: bool) -> "tqdm[Any]":
+        return tqdm(total=total, disable=disable or self.rank != 0, desc=f"Running {request_type} requests")
 
     @contextmanager
     def _room_for_offset(self) -> Iterator[None]:
@@ -341,29 +258,15 @@ class CacheSteerLM(HFLM):
         finally:
             self._max_length = kept
 
-    def _generation_batch_size(self, arguments: Sequence[tuple[str, dict[str, Any]]]) -> int:
-        if self.batch_size != "auto":
-            return int(self.batch_size)
-        longest = max(len(self.tok_encode(context)) for context, _ in arguments)
-        new_tokens = max(normalize_gen_kwargs(kw, self.max_gen_toks)["max_gen_toks"] for _, kw in arguments)
-        return self._probe_batch_size(min(longest + new_tokens, self.max_length), keep=1)
-
-    def _detect_batch_size(self, requests: Sequence[Any] | None = None, pos: int = 0) -> int:
-        """HFLM's hook for `batch_size=auto`; probes the row at `pos`, or the longest window."""
-        if not requests:
-            return self._probe_batch_size(self.max_length, keep=self.max_length)
-        group = requests[pos]
-        return self._probe_batch_size(len(group.tokens), keep=max(1, len(group.row.tail)))
-
     def _probe_batch_size(self, length: int, keep: int) -> int:
         """The largest batch that fits, found by halving; a fixed size where memory cannot be probed safely."""
-        if self.device.type == "cpu":
-            return min(int(self.max_batch_size), AUTO_BATCH_SIZE_ON_CPU)
+        if self._on_cpu:
+            return self.rows_per_batch
 
         @find_executable_batch_size(starting_batch_size=self.max_batch_size)  # type: ignore[untyped-decorator]
         def probe(batch_size: int) -> int:
             ids = torch.ones(batch_size, length, dtype=torch.long, device=self.device)
-            with self._autocast():
+            with self.autocast():
                 forward(self.model, ids, torch.ones_like(ids), None, keep=keep)
             return batch_size
 
@@ -420,10 +323,3 @@ class CacheSteerLM(HFLM):
             "steering": self.plan.summary()
             | {"model": self.model_id, "fingerprint": self.fingerprint, "counts": self.counts.summary()}
         }
-
-
-def _batches_of_equal_tails(tails: Sequence[Tokens]) -> list[list[int]]:
-    by_length: dict[int, list[int]] = {}
-    for i, tail in enumerate(tails):
-        by_length.setdefault(len(tail), []).append(i)
-    return list(by_length.values())

@@ -11,17 +11,21 @@ class RequestCounts:
         requests: Requests seen by the backend (those answered from a response cache are not).
         interventions: Prompts answered from an edited cache; rolling requests count each window.
         not_steered: Prompts that should have been steered and could not be (too short).
+        near_ties: Greedy responses with a choice between tokens so close that rounding may decide it, so that another
+            batch may give another text.
     """
 
     requests: int = 0
     interventions: int = 0
     not_steered: int = 0
+    near_ties: int = 0
 
-    def add(self, *, requests: int = 0, steered: int = 0, wanted: int = 0) -> None:
+    def add(self, *, requests: int = 0, steered: int = 0, wanted: int = 0, near_ties: int = 0) -> None:
         """Adds requests, of which `wanted` prompts should be steered and `steered` were."""
         self.requests += requests
         self.interventions += steered
         self.not_steered += wanted - steered
+        self.near_ties += near_ties
 
 
 @dataclass

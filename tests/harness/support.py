@@ -14,3 +14,9 @@ def likelihood(pairs):
 
 def rolling(texts):
     return [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate(texts)]
+
+
+def counts(lm, request_type):
+    """Requests, interventions, prompts not steered."""
+    summary = lm.counts.summary()[request_type]
+    return summary["requests"], summary["interventions"], summary["not_steered"]

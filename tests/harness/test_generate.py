@@ -7,7 +7,7 @@ from lm_eval_cachesteer.errors import ArgumentError
 
 from .. import oracle
 from ..conftest import build_model, make_vectors, random_texts
-from .support import generation
+from .support import counts, generation
 
 EOS = 257
 NEWLINE = "\n"
@@ -43,8 +43,7 @@ def test_steered_answers_equal_the_oracle(
     tail = tokenizer.encode(offset or "")
     expected = [expected_text(llama, tokenizer, tokenizer.encode(text) + tail, keys, values) for text in texts]
     assert lm.generate_until(generation(texts), disable_tqdm=True) == expected
-    counts = lm.counts.summary()["generate_until"]
-    assert counts == {"requests": 7, "interventions": 7, "not_steered": 0}
+    assert counts(lm, "generate_until") == (7, 7, 0)
     plain = backend(batch_size=batch_size).generate_until(generation(texts), disable_tqdm=True)
     assert plain != expected
 
@@ -52,7 +51,7 @@ def test_steered_answers_equal_the_oracle(
 def test_prompts_of_one_token_run_unsteered_and_are_counted(backend, llama, tokenizer, vectors_file, caplog):
     lm = backend(vectors=str(vectors_file), c_values=2.0, offset_token="none")
     answers = lm.generate_until(generation(["a", "abc"]), disable_tqdm=True)
-    assert lm.counts.summary()["generate_until"] == {"requests": 2, "interventions": 1, "not_steered": 1}
+    assert counts(lm, "generate_until") == (2, 1, 1)
     assert "1 of 2 generate_until prompts could not be steered" in caplog.text
     plain = backend().generate_until(generation(["a", "abc"]), disable_tqdm=True)
     assert answers[0] == plain[0]
@@ -62,7 +61,7 @@ def test_prompts_of_one_token_run_unsteered_and_are_counted(backend, llama, toke
 def test_an_offset_token_makes_one_token_prompts_steerable(backend, vectors_file):
     lm = backend(vectors=str(vectors_file), c_values=2.0, offset_token=NEWLINE)
     lm.generate_until(generation(["a", ""]), disable_tqdm=True)
-    assert lm.counts.summary()["generate_until"] == {"requests": 2, "interventions": 2, "not_steered": 0}
+    assert counts(lm, "generate_until") == (2, 2, 0)
 
 
 @pytest.mark.parametrize("new_tokens", [1, 5])
@@ -76,7 +75,7 @@ def test_the_offset_token_is_not_counted_as_generated(backend, llama, tokenizer,
 def test_an_edited_position_other_than_the_last(backend, llama, tokenizer, vectors, vectors_file):
     lm = backend(vectors=str(vectors_file), c_values=2.0, offset_token="none", position=-3)
     lm.generate_until(generation(["abcdef", "ab"]), disable_tqdm=True)
-    assert lm.counts.summary()["generate_until"] == {"requests": 2, "interventions": 1, "not_steered": 1}
+    assert counts(lm, "generate_until") == (2, 1, 1)
 
 
 def test_long_prompts_are_cut_from_the_left_and_the_offset_stays(backend, llama, tokenizer, vectors, vectors_file):
@@ -114,7 +113,7 @@ def test_a_zero_edit_and_no_vectors_are_the_same_run(backend, vectors_file):
     assert zero.generate_until(generation(texts), disable_tqdm=True) == backend().generate_until(
         generation(texts), disable_tqdm=True
     )
-    assert zero.counts.summary()["generate_until"] == {"requests": 5, "interventions": 0, "not_steered": 0}
+    assert counts(zero, "generate_until") == (5, 0, 0)
 
 
 def test_sums_of_vectors_are_steered_by_the_sum(backend, llama, tokenizer, tmp_path):
@@ -146,7 +145,7 @@ class TestSecondStage:
         lm = backend(**steered, answer_prompt=self.PROMPT, answer_tokens=4)
         expected = [self.expected_fresh(llama, tokenizer, t, r) for t, r in zip(texts, responses, strict=True)]
         assert lm.generate_until(generation(texts), disable_tqdm=True) == expected
-        assert lm.counts.summary()["answer_stage"] == {"requests": 5, "interventions": 0, "not_steered": 0}
+        assert counts(lm, "answer_stage") == (5, 0, 0)
 
     @pytest.mark.parametrize("kind", ["llama", "gemma3_text"])
     def test_steered_goes_on_from_the_edited_cache(self, backend, tokenizer, kind, tmp_path):
@@ -164,7 +163,7 @@ class TestSecondStage:
             tail = tokenizer.encode(NEWLINE) + tokenizer.encode(response + self.PROMPT)
             tokens = self.oracle_continuation(model, tokenizer.encode(text), tail, vectors)
             assert answer == response + self.PROMPT + tokenizer.decode(tokens, skip_special_tokens=True)
-        assert lm.counts.summary()["answer_stage"] == {"requests": 5, "interventions": 5, "not_steered": 0}
+        assert counts(lm, "answer_stage") == (5, 5, 0)
 
     def oracle_continuation(self, model, prompt, tail, vectors):
         """Edits the prompt's last token, feeds the tail one token at a time, decodes greedily."""

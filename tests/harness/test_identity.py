@@ -1,6 +1,7 @@
 """Without vectors, or with a zero edit, results equal the harness's own `hf` model."""
 
 import pytest
+import torch
 from lm_eval.models.huggingface import HFLM
 
 from ..conftest import random_texts
@@ -13,8 +14,10 @@ ZERO = {"c_keys": 0.0, "c_values": 0.0, "offset_token": "none"}
 def pair(request, backend, llama_folder, vectors_file):
     """Builds our backend and HFLM with the same arguments."""
 
-    def build(**arguments):
-        ours = {} if request.param == "no vectors" else {"vectors": str(vectors_file)} | ZERO
+    def build(engine="auto", **arguments):
+        ours = {"engine": engine}
+        if request.param == "zero edit":
+            ours |= {"vectors": str(vectors_file)} | ZERO
         theirs = HFLM(**({"pretrained": str(llama_folder), "device": "cpu", "batch_size": 4} | arguments))
         return backend(**ours, **arguments), theirs
 
@@ -34,14 +37,13 @@ def pair(request, backend, llama_folder, vectors_file):
     ],
 )
 def test_generation(pair, batch_size, settings):
-    import torch
-
-    ours, theirs = pair(batch_size=batch_size)
+    sampled = settings.get("do_sample", False)
+    ours, theirs = pair("generate" if sampled else "auto", batch_size=batch_size)
     answers = []
     for lm in (ours, theirs):
         torch.manual_seed(5)
         texts = random_texts(9, 2, 60)
-        if settings.get("do_sample"):
+        if sampled:
             texts = random_texts(9, 30, 30)  # no padding, so that equal draws follow
         answers.append(lm.generate_until(generation(texts, **settings), disable_tqdm=True))
     assert answers[0] == answers[1]

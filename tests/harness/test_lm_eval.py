@@ -50,7 +50,7 @@ def test_command_lines_run_steered_and_record_it(door, options, tmp_path):
     run([*program, *options, "--output_path", tmp_path, "--log_samples"], tmp_path, **environment)
     results = results_below(tmp_path)
     steering = results["config"]["steering"]
-    assert steering["counts"]["generate_until"] == {"requests": 2, "interventions": 2, "not_steered": 0}
+    assert steering["counts"]["generate_until"] == {"requests": 2, "interventions": 2, "not_steered": 0, "near_ties": 0}
     assert steering["offset_token"] == "\n"
     assert steering["layers"] == [1, 2, 3]
     (recorded,) = steering["vectors"]
@@ -103,8 +103,8 @@ def test_simple_evaluate_and_every_request_type(llama_folder, vectors_file, tmp_
         batch_size=2,
     )
     counts = results["config"]["steering"]["counts"]
-    assert counts["loglikelihood"] == {"requests": 4, "interventions": 4, "not_steered": 0}
-    assert counts["loglikelihood_rolling"] == {"requests": 2, "interventions": 2, "not_steered": 0}
+    assert counts["loglikelihood"] == {"requests": 4, "interventions": 4, "not_steered": 0, "near_ties": 0}
+    assert counts["loglikelihood_rolling"] == {"requests": 2, "interventions": 2, "not_steered": 0, "near_ties": 0}
 
 
 def test_errors_reach_the_user_in_one_message(llama_folder, tmp_path):

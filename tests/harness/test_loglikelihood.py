@@ -6,7 +6,7 @@ from lm_eval import utils
 
 from .. import oracle
 from ..conftest import random_texts
-from .support import likelihood, rolling
+from .support import counts, likelihood, rolling
 
 NEWLINE = "\n"
 LAYERS = (1, 2, 3)
@@ -44,7 +44,7 @@ def test_scores_equal_the_oracle(backend, llama, tokenizer, values, vectors_file
         expected, greedy = oracle.loglikelihood(llama, prompt, tokenizer.encode(continuation), no_keys(values), values)
         assert logprob == pytest.approx(expected, abs=1e-4)
         assert is_greedy == greedy
-    assert lm.counts.summary()["loglikelihood"] == {"requests": 10, "interventions": 10, "not_steered": 0}
+    assert counts(lm, "loglikelihood") == (10, 10, 0)
 
 
 def test_single_token_choices_are_steered(backend, vectors_file):
@@ -74,7 +74,7 @@ def test_a_context_of_one_token_is_scored_plainly_and_counted(backend, vectors_f
     assert found[0][0] == pytest.approx(plain[0][0], abs=1e-5)
     assert found[1][0] == pytest.approx(plain[1][0], abs=1e-5)
     assert abs(found[2][0] - plain[2][0]) > 1e-3
-    assert lm.counts.summary()["loglikelihood"] == {"requests": 3, "interventions": 1, "not_steered": 2}
+    assert counts(lm, "loglikelihood") == (3, 1, 2)
     assert "2 of 3 loglikelihood prompts could not be steered" in caplog.text
 
 
@@ -83,7 +83,7 @@ def test_steer_loglikelihood_can_be_switched_off(backend, vectors_file):
     found = lm.loglikelihood(likelihood(requests()), disable_tqdm=True)
     plain = backend().loglikelihood(likelihood(requests()), disable_tqdm=True)
     assert [f[0] for f in found] == pytest.approx([p[0] for p in plain], abs=1e-5)
-    assert lm.counts.summary()["loglikelihood"] == {"requests": 8, "interventions": 0, "not_steered": 0}
+    assert counts(lm, "loglikelihood") == (8, 0, 0)
 
 
 @pytest.mark.parametrize("offset", [None, NEWLINE])
@@ -121,9 +121,5 @@ def test_rolling_windows_edit_the_last_context_token(
             )[0]
         assert logprob == pytest.approx(total, abs=1e-3)
     assert windows > len(texts)
-    assert lm.counts.summary()["loglikelihood_rolling"] == {
-        "requests": 4,
-        "interventions": windows,
-        "not_steered": 0,
-    }
+    assert counts(lm, "loglikelihood_rolling") == (4, windows, 0)
     assert lm.max_length == 32

@@ -1,0 +1,1 @@
+"""The fast path: shared prefixes, packed passes, continuous decoding. Knows tokens and tensors, no harness."""

@@ -1,0 +1,287 @@
+"""Continuous decoding: rows that end leave the batch at once, waiting requests take their place."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from ..core.edit import CacheEdit
+from .choosing import Row, TokenChoice
+from .editing import edit_rows
+from .forward import Feed, PackedModel
+from .limits import Limits
+from .prefixes import PrefixNode, PromptPath, pays, prefix_tree
+from .stopping import StopRule
+from .storage import RowStore, Segment
+
+Item = TypeVar("Item")
+
+# Prompts are prefilled in passes of about this many tokens: enough to be fast, few enough to stay in caches.
+_PREFILL_TOKENS_ON_CPU = 1024
+_PREFILL_TOKENS = 16384
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One prompt to be answered.
+
+    Attributes:
+        path: The prompt without its last token.
+        last: The prompt's last token, fed after the edit.
+        new_tokens: Most tokens to decode.
+    """
+
+    path: PromptPath
+    last: int
+    new_tokens: int
+
+
+@dataclass(frozen=True)
+class Response:
+    """What was decoded.
+
+    Attributes:
+        tokens: The new tokens, with the one that ended them.
+        near_tie: Whether a greedy choice was too close to be independent of rounding.
+    """
+
+    tokens: list[int]
+    near_tie: bool
+
+
+class Decoder:
+    """Decodes responses with one packed model.
+
+    Args:
+        packed: The model.
+        edit: The edit of each prompt; None for none.
+        limits: How many rows and how much memory.
+        choice: How tokens are chosen.
+        stop: When responses end.
+    """
+
+    def __init__(
+        self, packed: PackedModel, edit: CacheEdit | None, limits: Limits, choice: TokenChoice, stop: StopRule
+    ) -> None:
+        self.packed = packed
+        self.edit = edit
+        self.limits = limits
+        self.choice = choice
+        self.stop = stop
+        self.most_prefilled = _PREFILL_TOKENS_ON_CPU if packed.device.type == "cpu" else _PREFILL_TOKENS
+
+    @torch.inference_mode()
+    def decode(
+        self, requests: Sequence[GenerationRequest], on_done: Callable[[int, Response], None] = lambda *_: None
+    ) -> list[Response]:
+        """Answers requests; what their prompts share is prefilled once, whatever their order.
+
+        Args:
+            requests: The requests.
+            on_done: Called with the index of each request and its response once it is complete.
+
+        Returns:
+            One response for each request.
+        """
+        numbers = _occurrences([(*request.path.tokens, request.last) for request in requests])
+        done: dict[int, Response] = {}
+
+        def rest() -> None:
+            left = [i for i in range(len(requests)) if i not in done]
+            batch = _Batch(self, [requests[i] for i in left], [numbers[i] for i in left])
+            while batch.waiting or batch.active:
+                batch.admit()
+                for index, response in batch.step():
+                    done[left[index]] = response
+                    on_done(left[index], response)
+
+        with self.packed.attached():
+            self.limits.halving(rest)
+        return [done[i] for i in range(len(requests))]
+
+
+def _occurrences(prompts: Sequence[tuple[int, ...]]) -> list[int]:
+    """For each prompt, how many equal ones come before it."""
+    seen: Counter[tuple[int, ...]] = Counter()
+    numbers = []
+    for prompt in prompts:
+        numbers.append(seen[prompt])
+        seen[prompt] += 1
+    return numbers
+
+
+@dataclass(eq=False)
+class _Shared:
+    """A shared node's keys and values while requests wait for them.
+
+    Attributes:
+        node: The node.
+        waiting: Requests not yet admitted that need it.
+        segment: Its keys and values, once they are computed.
+    """
+
+    node: PrefixNode
+    waiting: int
+    segment: Segment | None = None
+
+
+@dataclass(eq=False)
+class _Prompt:
+    """How one request is prefilled: shared nodes, first to last, then tokens of its own."""
+
+    index: int
+    shared: list[_Shared]
+    own: tuple[int, ...]
+    edited: int | None
+
+
+@dataclass(eq=False)
+class _Active:
+    """One row being decoded; its slot is its place among the active rows."""
+
+    index: int
+    row: Row
+    prefix: Segment | None
+    new_tokens: int
+
+
+class _Batch:
+    """The rows in flight and the requests that wait, from a first admission to the last response."""
+
+    def __init__(self, decoder: Decoder, requests: Sequence[GenerationRequest], numbers: Sequence[int]) -> None:
+        self.decoder = decoder
+        self.requests = requests
+        self.numbers = numbers
+        bytes_per_token = decoder.packed.bytes_per_token
+        self.most_tokens = decoder.limits.kv_bytes // bytes_per_token
+        tree = prefix_tree([request.path for request in requests], decoder.limits.share_prefixes)
+        self.waiting = deque(_prompts(tree))
+        self.columns = max(len(p.own) + requests[p.index].new_tokens for p in self.waiting)
+        self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns, len(requests)))
+        self.store = RowStore(self.slots, min(self.columns, 64 + max(len(p.own) for p in self.waiting)), self.columns)
+        self.active: list[_Active] = []
+
+    # Admission --------------------------------------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """Prefills waiting requests into free slots, several at a time."""
+        free = self.slots - len(self.active)
+        if not self.waiting or (self.active and free < max(1, self.slots // 8)):
+            return
+        admitted: list[_Prompt] = []
+        while self.waiting and len(admitted) < free and self._fits(admitted, self.waiting[0]):
+            admitted.append(self.waiting.popleft())
+        self._prefill_shared(admitted)
+        for prompt in admitted:
+            request = self.requests[prompt.index]
+            row = self.decoder.choice.row([*request.path.tokens, request.last], self.numbers[prompt.index])
+            prefix = prompt.shared[-1].segment if prompt.shared else None
+            self.store.lengths[len(self.active)] = 0
+            self.active.append(_Active(prompt.index, row, prefix, request.new_tokens))
+        self._prefill_own(admitted)
+        for prompt in admitted:
+            for shared in prompt.shared:
+                shared.waiting -= 1
+                if not shared.waiting:
+                    shared.segment = None  # the rows that use it keep it alive
+
+    def _fits(self, admitted: Sequence[_Prompt], prompt: _Prompt) -> bool:
+        """Whether the shared tokens that a further request needs fit beside those in use."""
+        if not self.active and not admitted:
+            return True
+        chains = [shared.segment.chain() for p in admitted for shared in p.shared if shared.segment is not None]
+        chains += [active.prefix.chain() for active in self.active if active.prefix is not None]
+        held = {id(segment): segment.end - segment.start for chain in chains for segment in chain}
+        missing = {
+            shared: len(shared.node.tokens)
+            for p in (*admitted, prompt)
+            for shared in p.shared
+            if shared.segment is None
+        }
+        return self.slots * self.columns + sum(held.values()) + sum(missing.values()) <= self.most_tokens
+
+    def _prefill_shared(self, prompts: Sequence[_Prompt]) -> None:
+        """Computes the shared nodes that these requests need, parents first, several in one pass."""
+        for depth in range(max((len(prompt.shared) for prompt in prompts), default=0)):
+            needed: dict[_Shared, Segment | None] = {}
+            for prompt in prompts:
+                if depth < len(prompt.shared) and prompt.shared[depth].segment is None:
+                    needed[prompt.shared[depth]] = prompt.shared[depth - 1].segment if depth else None
+            for chunk in self._passes(list(needed), lambda shared: len(shared.node.tokens)):
+                store = RowStore(len(chunk), max(len(shared.node.tokens) for shared in chunk))
+                feeds = [Feed(shared.node.tokens, slot, needed[shared]) for slot, shared in enumerate(chunk)]
+                edits = [(slot, s.node.edited) for slot, s in enumerate(chunk) if s.node.edited is not None]
+                self._feed_and_edit(store, feeds, edits)
+                for slot, shared in enumerate(chunk):
+                    shared.segment = store.segment(slot, needed[shared])
+
+    def _prefill_own(self, prompts: Sequence[_Prompt]) -> None:
+        """Computes what each request has of its own, in the slots of the newest active rows."""
+        first = len(self.active) - len(prompts)
+        rows = [(first + i, prompt) for i, prompt in enumerate(prompts) if prompt.own]
+        for chunk in self._passes(rows, lambda entry: len(entry[1].own)):
+            feeds = [Feed(prompt.own, slot, self.active[slot].prefix) for slot, prompt in chunk]
+            edits = [(slot, prompt.edited) for slot, prompt in chunk if prompt.edited is not None]
+            self._feed_and_edit(self.store, feeds, edits)
+
+    def _feed_and_edit(self, store: RowStore, feeds: Sequence[Feed], edits: Sequence[tuple[int, int]]) -> None:
+        self.decoder.packed.feed(store, feeds, wanted=())
+        if self.decoder.edit is not None:
+            edit_rows(self.decoder.edit, store, edits)
+
+    def _passes(self, items: Sequence[Item], length: Callable[[Item], int]) -> Iterator[list[Item]]:
+        """Splits items into passes of at most `most_prefilled` tokens, one item at least."""
+        chunk: list[Item] = []
+        for item in items:
+            if chunk and sum(map(length, chunk)) + length(item) > self.decoder.most_prefilled:
+                yield chunk
+                chunk = []
+            chunk.append(item)
+        if chunk:
+            yield chunk
+
+    # Decoding ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> list[tuple[int, Response]]:
+        """Decodes one token for every active row; returns the responses that ended with it."""
+        feeds = [
+            Feed([active.row.tokens[-1] if active.row.tokens else active.row.prompt[-1]], slot, active.prefix)
+            for slot, active in enumerate(self.active)
+        ]
+        logits = self.decoder.packed.feed(self.store, feeds)
+        tokens = self.decoder.choice.choose(logits, [active.row for active in self.active])
+        for active, token in zip(self.active, tokens, strict=True):
+            active.row.tokens.append(token)
+        return [self._end(slot) for slot in reversed(range(len(self.active))) if self._has_ended(self.active[slot])]
+
+    def _has_ended(self, active: _Active) -> bool:
+        return len(active.row.tokens) >= active.new_tokens or self.decoder.stop.ended(active.row.tokens)
+
+    def _end(self, slot: int) -> tuple[int, Response]:
+        """Takes a row out; the last row takes its slot, so that rows lie side by side."""
+        ended, last = self.active[slot], self.active.pop()
+        if slot < len(self.active):
+            self.store.move(len(self.active), slot)
+            self.active[slot] = last
+        return ended.index, Response(ended.row.tokens, ended.row.near_tie)
+
+
+def _prompts(tree: PrefixNode) -> list[_Prompt]:
+    """The requests in the order of the tree, each with its shared nodes and its own tokens.
+
+    A leaf is shared if several requests end there (repeats of a prompt) and it pays; inner nodes always are.
+    """
+    shared: dict[PrefixNode, _Shared] = {}
+    prompts = []
+    for chain in tree.chains():
+        leaf = chain[-1]
+        own = leaf if not leaf.children and not (len(leaf.members) > 1 and pays(leaf)) else None
+        nodes = [node for node in chain if node is not own and node.tokens]
+        parts = [shared.setdefault(node, _Shared(node, waiting=node.users)) for node in nodes]
+        for index in leaf.members:
+            prompts.append(_Prompt(index, parts, own.tokens if own else (), own.edited if own else None))
+    return prompts
