@@ -48,10 +48,10 @@ def extract(
     """
     from ..core.architecture import Architecture, text_sha256
     from ..core.contrast import ReadyPair
-    from ..core.extraction import extract as extract_vectors
     from ..core.metadata import VectorMetadata
     from ..core.prompts import PromptSettings, build_pairs
     from ..core.tokens import single_token_id, unescape
+    from ..extraction import extract as extract_vectors
     from ..sources.models import load_model
     from ..sources.resolve import cached_vectors_path, is_shipped, resolve_contrast_set
 

@@ -40,8 +40,8 @@ _PLAIN_WARPERS = (
 # Settings that `generate` takes and that this path does not know: what is set here goes through `generate`.
 _NOT_HERE = (
     "cache_implementation", "cache_config", "max_time", "stop_strings", "guidance_scale", "constraints",
-    "force_words_ids", "prompt_lookup_num_tokens", "assistant_early_exit", "compile_config", "token_healing",
-    "output_scores", "output_logits", "return_dict_in_generate", "output_attentions", "output_hidden_states",
+    "force_words_ids", "forced_eos_token_id", "prompt_lookup_num_tokens", "assistant_early_exit", "compile_config",
+    "token_healing", "output_scores", "output_logits", "return_dict_in_generate", "output_attentions", "output_hidden_states",
 )  # fmt: skip
 
 
@@ -105,7 +105,10 @@ class TokenChoice:
         material = f"{self.seed}:{number}:{','.join(map(str, prompt))}"
         seed = int.from_bytes(hashlib.sha256(material.encode()).digest()[:8], "big")
         processors = self.model._get_logits_processor(
-            self.config, input_ids_seq_length=len(prompt), device=self.model.device
+            self.config,
+            input_ids_seq_length=len(prompt),
+            encoder_input_ids=torch.tensor([list(prompt)], device=self.model.device),
+            device=self.model.device,
         )
         return Row(prompt, random.Random(seed), processors)  # noqa: S311 - sampling, not secrets
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import torch
 
 from ..core.edit import CacheEdit
 from .choosing import Row, TokenChoice
+from .compiled import COLUMNS, CompiledDecode
 from .editing import edit_rows
 from .forward import Feed, PackedModel
 from .limits import Limits
@@ -62,16 +64,24 @@ class Decoder:
         limits: How many rows and how much memory.
         choice: How tokens are chosen.
         stop: When responses end.
+        compiled: Compiled decode steps; None for the model's own.
     """
 
     def __init__(
-        self, packed: PackedModel, edit: CacheEdit | None, limits: Limits, choice: TokenChoice, stop: StopRule
+        self,
+        packed: PackedModel,
+        edit: CacheEdit | None,
+        limits: Limits,
+        choice: TokenChoice,
+        stop: StopRule,
+        compiled: CompiledDecode | None = None,
     ) -> None:
         self.packed = packed
         self.edit = edit
         self.limits = limits
         self.choice = choice
         self.stop = stop
+        self.compiled = compiled
         self.most_prefilled = _PREFILL_TOKENS_ON_CPU if packed.device.type == "cpu" else _PREFILL_TOKENS
 
     @torch.inference_mode()
@@ -93,11 +103,12 @@ class Decoder:
         def rest() -> None:
             left = [i for i in range(len(requests)) if i not in done]
             batch = _Batch(self, [requests[i] for i in left], [numbers[i] for i in left])
-            while batch.waiting or batch.active:
-                batch.admit()
-                for index, response in batch.step():
-                    done[left[index]] = response
-                    on_done(left[index], response)
+            with batch.running():
+                while batch.waiting or batch.active:
+                    batch.admit()
+                    for index, response in batch.step():
+                        done[left[index]] = response
+                        on_done(left[index], response)
 
         with self.packed.attached():
             self.limits.halving(rest)
@@ -160,10 +171,23 @@ class _Batch:
         self.most_tokens = decoder.limits.kv_bytes // bytes_per_token
         tree = prefix_tree([request.path for request in requests], decoder.limits.share_prefixes)
         self.waiting = deque(_prompts(tree))
-        self.columns = max(len(p.own) + requests[p.index].new_tokens for p in self.waiting)
-        self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns, len(requests)))
-        self.store = RowStore(self.slots, min(self.columns, 64 + max(len(p.own) for p in self.waiting)), self.columns)
+        if decoder.compiled is None:
+            self.columns = max(len(p.own) + requests[p.index].new_tokens for p in self.waiting)
+            first = min(self.columns, 64 + max(len(p.own) for p in self.waiting))
+            self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns, len(requests)))
+        else:  # fixed shapes, and rows that hold what others share
+            longest = max(len(request.path.tokens) + request.new_tokens for request in requests)
+            first = self.columns = -(-longest // COLUMNS) * COLUMNS
+            self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns))
+        self.store = RowStore(self.slots, first, self.columns)
         self.active: list[_Active] = []
+
+    def running(self) -> AbstractContextManager[None]:
+        """The context of the whole run."""
+        if self.decoder.compiled is not None:
+            return nullcontext()
+        steps = sum(request.new_tokens for request in self.requests) // self.slots
+        return self.decoder.packed.decoding(self.slots, steps)
 
     # Admission --------------------------------------------------------------------------------------------------
 
@@ -181,6 +205,9 @@ class _Batch:
             row = self.decoder.choice.row([*request.path.tokens, request.last], self.numbers[prompt.index])
             prefix = prompt.shared[-1].segment if prompt.shared else None
             self.store.lengths[len(self.active)] = 0
+            if self.decoder.compiled is not None and prefix is not None:
+                self.store.adopt(len(self.active), prefix)
+                prefix = None
             self.active.append(_Active(prompt.index, row, prefix, request.new_tokens))
         self._prefill_own(admitted)
         for prompt in admitted:
@@ -248,11 +275,12 @@ class _Batch:
 
     def step(self) -> list[tuple[int, Response]]:
         """Decodes one token for every active row; returns the responses that ended with it."""
-        feeds = [
-            Feed([active.row.tokens[-1] if active.row.tokens else active.row.prompt[-1]], slot, active.prefix)
-            for slot, active in enumerate(self.active)
-        ]
-        logits = self.decoder.packed.feed(self.store, feeds)
+        newest = [active.row.tokens[-1] if active.row.tokens else active.row.prompt[-1] for active in self.active]
+        if self.decoder.compiled is not None:
+            logits = self.decoder.compiled.step(self.store, newest)
+        else:
+            feeds = [Feed([token], slot, self.active[slot].prefix) for slot, token in enumerate(newest)]
+            logits = self.decoder.packed.feed(self.store, feeds)
         tokens = self.decoder.choice.choose(logits, [active.row for active in self.active])
         for active, token in zip(self.active, tokens, strict=True):
             active.row.tokens.append(token)

@@ -12,13 +12,17 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
 from .attention import Partial, Scoring, attend, blocks_of
+from .packing import PackedWeights, can_pack
 from .storage import RowStore, Segment, on_device
 
 IMPLEMENTATION = "cachesteer"
+# Packing a model's weights takes as long as a few decode steps and makes each faster by a fifth.
+_STEPS_WORTH_PACKING = 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class PackedModel:
         self.model = model
         self.device = model.device
         self.autocast = autocast
+        self._weights: PackedWeights | None = None
 
     @cached_property
     def bytes_per_token(self) -> int:
@@ -73,6 +78,18 @@ class PackedModel:
             for config, implementation in before:
                 config._attn_implementation_internal = implementation
 
+    @contextmanager
+    def decoding(self, rows: int, steps: int) -> Iterator[None]:
+        """For many decode steps of this many rows: weights packed for them, where that is possible and pays."""
+        if steps < _STEPS_WORTH_PACKING or not can_pack(self.model, rows):
+            yield
+            return
+        if self._weights is None or self._weights.rows != rows or not self._weights.is_current:
+            self._weights = None  # its memory goes before more is taken
+            self._weights = PackedWeights(self.model, rows)
+        with self._weights.attached():
+            yield
+
     def feed(self, store: RowStore, feeds: Sequence[Feed], wanted: Sequence[int] | None = None) -> Tensor:
         """Feeds tokens; the store's rows grow by them.
 
@@ -84,27 +101,29 @@ class PackedModel:
         Returns:
             (wanted, vocab) logits.
         """
-        global _running
-        work = _Pass(store, feeds, self.device)
+        work = Pass(store, feeds, self.device)
         if wanted is None:
             wanted = work.last_tokens
-        outer, _running = _running, work
-        try:
-            with self.autocast():
-                logits: Tensor = self.model(
-                    input_ids=work.input_ids,
-                    position_ids=work.position_ids,
-                    use_cache=False,
-                    logits_to_keep=on_device(list(wanted) or [0], self.device),
-                ).logits[0]
-        finally:
-            _running = outer
+        logits = self.run(self.model, work, on_device(list(wanted) or [0], self.device))
         for feed in feeds:
             store.lengths[feed.slot] += len(feed.tokens)
         return logits[: len(wanted)]
 
+    def run(self, forward: Callable[..., Any], work: "Pass", wanted: Tensor) -> Tensor:
+        """Calls the model, or its compiled forward, on a pass that is laid out; returns (wanted, vocab) logits."""
+        global _running
+        outer, _running = _running, work
+        try:
+            with self.autocast():
+                logits: Tensor = forward(
+                    input_ids=work.input_ids, position_ids=work.position_ids, use_cache=False, logits_to_keep=wanted
+                ).logits
+            return logits[0]
+        finally:
+            _running = outer
 
-_running: "_Pass | None" = None
+
+_running: "Pass | None" = None
 
 
 def _attention(
@@ -130,8 +149,21 @@ def _attention(
 AttentionInterface.register(IMPLEMENTATION, _attention)
 
 
-class _Pass:
+class Pass:
     """Who attends to what in one pass; shared by all layers."""
+
+    store: RowStore
+    rows: int  # rows that are fed
+    longest: int  # most tokens fed in one of them
+    columns: int  # most tokens of its own that one of them then has
+    slots: Tensor | None  # their places in the store; None if they are the first ones in order
+    shared: "list[tuple[Segment, slice | Tensor]]"  # what rows share, and which of the new tokens see it
+    input_ids: Tensor
+    position_ids: Tensor
+    token_slots: Tensor  # for each new token, where it is stored
+    token_columns: Tensor
+    held_by_row: Tensor  # tokens of its own that each row had
+    counts_by_row: Tensor  # and is fed
 
     def __init__(self, store: RowStore, feeds: Sequence[Feed], device: torch.device) -> None:
         self.store = store
@@ -177,6 +209,8 @@ class _Pass:
         """
         self.store.write(layer, self.token_slots, self.token_columns, key, value)
         grouped = query.view(key.shape[0], -1, *query.shape[1:])
+        if self.longest == 1 and not self.shared and scoring.softcap is None and sinks is None:
+            return self._decode(layer, grouped, scoring)
         partial = self._own(layer, grouped, scoring)
         for segment, where in self.shared:
             self._merge_shared(partial, segment, where, layer, grouped, scoring)
@@ -186,14 +220,30 @@ class _Pass:
             partial.merge(Partial(torch.zeros_like(partial.output), sink * unit, unit), slice(None))
         return partial.normalized().to(query.dtype).transpose(0, 1)
 
+    def _decode(self, layer: int, query: Tensor, scoring: Scoring) -> Tensor:
+        """One token for each row, nothing shared: the heads of a group are the queries of torch's own attention."""
+        heads, groups, rows, _ = query.shape
+        keys, values = self._held(layer)
+        mask = self._mask(0, 1, self.columns, scoring.window)
+        output = F.scaled_dot_product_attention(
+            query.permute(2, 0, 1, 3),
+            keys,
+            values,
+            attn_mask=None if mask is None else mask[:, 0].to(query.dtype),
+            scale=scoring.scale,
+        )
+        return output.reshape(rows, heads * groups, -1)
+
+    def _held(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of the rows of this pass: (rows, n_kv_heads, columns, head_dim)."""
+        keys, values = self.store.keys[layer], self.store.values[layer]
+        rows = slice(self.rows) if self.slots is None else self.slots
+        return keys[rows, :, : self.columns], values[rows, :, : self.columns]
+
     def _own(self, layer: int, query: Tensor, scoring: Scoring) -> Partial:
         """Attention to the row's own tokens: (n_kv_heads, groups, tokens, head_dim) -> partial over (heads, tokens)."""
         heads, groups, tokens, width = query.shape
-        keys, values = self.store.keys[layer], self.store.values[layer]
-        if self.slots is not None:
-            keys, values = keys[self.slots, :, : self.columns], values[self.slots, :, : self.columns]
-        else:
-            keys, values = keys[: self.rows, :, : self.columns], values[: self.rows, :, : self.columns]
+        keys, values = self._held(layer)
         if self.ragged:
             padded = query.new_zeros(self.rows, self.longest, heads, groups, width)
             padded[self.token_rows, self.token_indices] = query.permute(2, 0, 1, 3)
@@ -240,15 +290,17 @@ class _Pass:
 
     def _mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor | None:
         """(rows, 1, 1, end - start, columns), 0 or -inf; None if every token may look everywhere."""
-        if window is not None and self.columns <= window:
-            window = None
         key = (start, end, window)
         if key not in self._masks:
             self._masks[key] = self._build_mask(start, end, columns, window)
         return self._masks[key]
 
+    def _sees_everything(self, window: int | None) -> bool:
+        """Whether single tokens may look at all columns, because all rows are of one length."""
+        return min(self.held) == max(self.held) and (window is None or self.columns <= window)
+
     def _build_mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor | None:
-        if window is None and end - start == 1 and min(self.held) == max(self.held):
+        if end - start == 1 and self._sees_everything(window):
             return None
         tokens = torch.arange(start, end, device=self.held_by_row.device)
         own = self.held_by_row[:, None] + torch.minimum(tokens, self.counts_by_row[:, None] - 1)

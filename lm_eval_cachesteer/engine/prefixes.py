@@ -38,6 +38,7 @@ class PrefixNode:
 
     Attributes:
         tokens: Token ids.
+        start: Position of the first one.
         edited: Index in `tokens` of the edited token; None if it is elsewhere or nowhere.
         children: What follows.
         members: Requests whose path ends with this node.
@@ -45,6 +46,7 @@ class PrefixNode:
     """
 
     tokens: tuple[int, ...]
+    start: int = 0
     edited: int | None = None
     children: list[PrefixNode] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
@@ -67,6 +69,7 @@ class PrefixNode:
         elif self.edited is not None:
             raise ValueError("A node whose edit precedes other tokens cannot be dissolved.")
         child.tokens = self.tokens + child.tokens
+        child.start = self.start
 
     def chains(self) -> Iterator[list[PrefixNode]]:
         """The way from this node to each node at which requests end."""
@@ -95,7 +98,8 @@ def prefix_tree(paths: Sequence[PromptPath], share: bool = True) -> PrefixNode:
     """
     if not share:
         return _unshared_tree(paths)
-    regions: dict[tuple[int, ...], int] = {}
+    edits = sorted({_region(path) for path in paths})
+    regions = {region: i for i, region in enumerate(edits)}
     symbols = [_symbols(path, regions) for path in paths]
     order = sorted(range(len(paths)), key=lambda i: (symbols[i].tobytes(), i))
     root = PrefixNode((), users=len(paths))
@@ -115,6 +119,7 @@ def prefix_tree(paths: Sequence[PromptPath], share: bool = True) -> PrefixNode:
             within = path.edited is not None and depth <= path.edited < end <= path.boundary
             node = PrefixNode(
                 tuple(path.tokens[depth:end]),
+                start=depth,
                 edited=path.edited - depth if within and path.edited is not None else None,
                 users=last - low,
             )
@@ -136,13 +141,17 @@ def _unshared_tree(paths: Sequence[PromptPath]) -> PrefixNode:
     return root
 
 
+def _region(path: PromptPath) -> tuple[int, ...]:
+    """Tokens from the edited one to the boundary."""
+    return () if path.edited is None else tuple(path.tokens[path.edited : path.boundary])
+
+
 def _symbols(path: PromptPath, regions: dict[tuple[int, ...], int]) -> np.ndarray:
     """Token ids, the region from the edited token to the boundary replaced by one negative number for its tokens."""
     symbols = np.asarray(path.tokens, dtype=np.int64)
     if path.edited is not None:
-        region = tuple(path.tokens[path.edited : path.boundary])
         symbols = symbols.copy()
-        symbols[path.edited : path.boundary] = -1 - regions.setdefault(region, len(regions))
+        symbols[path.edited : path.boundary] = -1 - regions[_region(path)]
     return symbols
 
 

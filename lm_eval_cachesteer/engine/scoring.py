@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,7 +15,8 @@ from .editing import edit_rows
 from .forward import Feed, PackedModel
 from .limits import Limits
 from .prefixes import PrefixNode, PromptPath, prefix_tree
-from .storage import RowStore, Segment, on_device
+from .storage import RowStore, on_device
+from .traversal import TreeRun
 
 
 @dataclass(frozen=True)
@@ -71,82 +70,39 @@ class Scorer:
         self.greedy = [True] * len(requests)
         self.missing = [len(request.continuation) for request in requests]
         self.on_done = on_done
-        self.longest = max(len(request.path.tokens) for request in requests)
+        longest = max(len(request.path.tokens) for request in requests)
         tree = prefix_tree([request.path for request in requests], self.limits.share_prefixes)
-        self.predictions = _predictions(tree, requests)
-        with self.packed.attached():
-            self._descend([(child, None) for child in tree.children])
+        TreeRun(self.packed, self.limits, lambda: self.limits.rows * longest, self._visit).run(tree)
         return [Score(*found) for found in zip(self.logprobs, self.greedy, strict=True)]
 
-    def _descend(self, nodes: Sequence[tuple[PrefixNode, Segment | None]], held: int = 0) -> None:
-        """Feeds nodes pass by pass; what follows a pass is fed before the next one, so that little is kept.
-
-        Args:
-            nodes: Nodes with the tokens they follow.
-            held: Cached tokens that stay alive meanwhile.
-        """
-        waiting = sorted(self._affordable(nodes, held), key=lambda entry: -len(entry[0].tokens))
-        while waiting:
-            chunk, segments = self.limits.halving(partial(self._feed, waiting))
-            waiting = waiting[len(chunk) :]
-            children = [(child, s) for (node, _), s in zip(chunk, segments, strict=True) for child in node.children]
-            if children:
-                self._descend(children, held + sum(len(node.tokens) for node, _ in chunk))
-
-    def _affordable(
-        self, nodes: Sequence[tuple[PrefixNode, Segment | None]], held: int
-    ) -> list[tuple[PrefixNode, Segment | None]]:
-        """The nodes, those too large for the memory given to their children."""
-        affordable: list[tuple[PrefixNode, Segment | None]] = []
-        for node, prefix in nodes:
-            fits = (held + len(node.tokens)) * self.packed.bytes_per_token <= self.limits.kv_bytes
-            if fits or node.members or node.must_stand_alone or not node.children:
-                affordable.append((node, prefix))
-                continue
-            for child in node.children:
-                self._hand_down(node, child)
-            affordable += self._affordable([(child, prefix) for child in node.children], held)
-        return affordable
-
-    def _hand_down(self, node: PrefixNode, child: PrefixNode) -> None:
-        shift = len(node.tokens)
-        node.dissolve(child)
-        moved = [(index + shift, request, token) for index, request, token in self.predictions.pop(child, [])]
-        members = set(child.requests())
-        kept = [entry for entry in self.predictions.get(node, []) if entry[1] in members]
-        self.predictions[child] = kept + moved
-
-    def _feed(
-        self, waiting: Sequence[tuple[PrefixNode, Segment | None]]
-    ) -> tuple[Sequence[tuple[PrefixNode, Segment | None]], list[Segment]]:
-        """Feeds as many nodes as one pass may hold, and reads the predictions they make."""
-        chunk = waiting[: self._size_of_pass([len(node.tokens) for node, _ in waiting])]
-        store = RowStore(len(chunk), max(len(node.tokens) for node, _ in chunk))
-        feeds = [Feed(node.tokens, slot, prefix) for slot, (node, prefix) in enumerate(chunk)]
-        starts = itertools.accumulate((len(node.tokens) for node, _ in chunk), initial=0)
+    def _visit(self, store: RowStore, feeds: Sequence[Feed], nodes: Sequence[PrefixNode]) -> None:
+        """Feeds one pass, makes its edits, and reads the predictions it holds."""
+        starts = itertools.accumulate((len(node.tokens) for node in nodes), initial=0)
         predictions = [
             (start + index, request, token)
-            for start, (node, _) in zip(starts, chunk, strict=False)
-            for index, request, token in self.predictions.get(node, ())
+            for start, node in zip(starts, nodes, strict=False)
+            for index, request, token in self._predictions(node)
         ]
         wanted = sorted({index for index, _, _ in predictions})
         logits = self.packed.feed(store, feeds, wanted)
         if self.edit is not None:
-            edited = [(slot, node.edited) for slot, (node, _) in enumerate(chunk) if node.edited is not None]
+            edited = [(slot, node.edited) for slot, node in enumerate(nodes) if node.edited is not None]
             edit_rows(self.edit, store, edited)
-        self._read(logits, wanted, predictions)
-        return chunk, [store.segment(slot, prefix) for slot, (_, prefix) in enumerate(chunk)]
+        if predictions:
+            self._read(logits, {index: row for row, index in enumerate(wanted)}, predictions)
 
-    def _size_of_pass(self, lengths: Sequence[int]) -> int:
-        most = min(self.limits.rows * self.longest, self.limits.kv_bytes // self.packed.bytes_per_token)
-        totals = itertools.accumulate(lengths)
-        return max(1, sum(1 for total in totals if total <= most))
+    def _predictions(self, node: PrefixNode) -> Iterator[tuple[int, int, int]]:
+        """The tokens predicted within a node: (index in the node, request, predicted token)."""
+        for i in node.requests():
+            request = self.requests[i]
+            first = len(request.path.tokens) - len(request.continuation)
+            for index in range(max(0, first - node.start), len(node.tokens)):
+                place = node.start + index - first
+                if place < len(request.continuation):
+                    yield index, i, request.continuation[place]
 
-    def _read(self, logits: Tensor, wanted: Sequence[int], predictions: Sequence[tuple[int, int, int]]) -> None:
+    def _read(self, logits: Tensor, row_of: dict[int, int], predictions: Sequence[tuple[int, int, int]]) -> None:
         """Adds the log-probabilities of predicted tokens to their requests' scores."""
-        if not predictions:
-            return
-        row_of = {index: row for row, index in enumerate(wanted)}
         rows = on_device([row_of[index] for index, _, _ in predictions], logits.device)
         tokens = on_device([token for _, _, token in predictions], logits.device)
         logits = logits.to(self.softmax_dtype or logits.dtype)
@@ -158,18 +114,3 @@ class Scorer:
             self.missing[request] -= 1
             if not self.missing[request]:
                 self.on_done(request, Score(self.logprobs[request], self.greedy[request]))
-
-
-def _predictions(tree: PrefixNode, requests: Sequence[ScoringRequest]) -> dict[PrefixNode, list[tuple[int, int, int]]]:
-    """For each node the tokens predicted there: (index in the node, request, predicted token)."""
-    predictions: dict[PrefixNode, list[tuple[int, int, int]]] = {}
-    for chain in tree.chains():
-        ends = list(itertools.accumulate(len(node.tokens) for node in chain))
-        for request in chain[-1].members:
-            continuation = requests[request].continuation
-            first = ends[-1] - len(continuation)
-            for position, token in enumerate(continuation, start=first):
-                which = bisect.bisect_right(ends, position)
-                index = position - ends[which] + len(chain[which].tokens)
-                predictions.setdefault(chain[which], []).append((index, request, token))
-    return predictions

@@ -75,6 +75,16 @@ class RowStore:
         self.keys[layer][slots, :, columns] = keys.transpose(0, 1)
         self.values[layer][slots, :, columns] = values.transpose(0, 1)
 
+    def adopt(self, slot: int, segment: Segment) -> None:
+        """Copies a segment and all before it into a row, for passes that know no segments."""
+        for part in segment.chain():
+            for mine, theirs in ((self.keys, part.keys), (self.values, part.values)):
+                for layer, tensor in theirs.items():
+                    if layer not in mine:
+                        mine[layer] = tensor.new_zeros(self.slots, tensor.shape[0], self.capacity, tensor.shape[2])
+                    mine[layer][slot, :, part.start : part.end] = tensor
+        self.lengths[slot] = segment.end
+
     def reserve(self, capacity: int) -> None:
         """Makes room for rows of this many tokens, half as much again to spare further copies."""
         if capacity <= self.capacity:

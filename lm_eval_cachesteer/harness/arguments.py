@@ -32,6 +32,7 @@ ALLOWED = {
     "engine": "auto (the fast path wherever the model and the request allow) or generate (never)",
     "kv_memory": "GiB for cached keys and values, a number above 0, such as 4",
     "share_prefixes": "true or false",
+    "compile": "true or false",
 }
 
 # Documented arguments of from_pretrained that it takes through **kwargs.
@@ -126,17 +127,20 @@ class EngineArguments:
         engine: "auto", or "generate" to use `model.generate` and padded batches throughout.
         kv_memory: GiB for cached keys and values; None for half of the free memory.
         share_prefixes: Whether what requests have in common is prefilled once.
+        compile: Whether decode steps run through torch.compile.
     """
 
     engine: str = "auto"
     kv_memory: float | None = None
     share_prefixes: bool = True
+    compile: bool = False
 
     def __post_init__(self) -> None:
         checks = {
             "engine": self.engine in ENGINES,
             "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
             "share_prefixes": isinstance(self.share_prefixes, bool),
+            "compile": isinstance(self.compile, bool),
         }
         _refuse(self, checks)
 

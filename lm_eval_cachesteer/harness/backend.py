@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..core.architecture import Architecture
 from ..core.decode import Score, forward
+from ..engine.compiled import CompiledDecode
 from ..engine.forward import PackedModel
 from ..engine.limits import Limits, default_kv_bytes
 from ..engine.support import why_not
@@ -183,6 +184,11 @@ class CacheSteerLM(HFLM):
     @cached_property
     def _packed(self) -> PackedModel:
         return PackedModel(self.model, self.autocast)
+
+    @cached_property
+    def compiled(self) -> CompiledDecode | None:
+        """Compiled decode steps, if asked for."""
+        return CompiledDecode(self._packed) if self.engine.compile else None
 
     @cached_property
     def limits(self) -> Limits:

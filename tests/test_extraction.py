@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from lm_eval_cachesteer.core.extraction import extract
 from lm_eval_cachesteer.core.metadata import VectorMetadata
 from lm_eval_cachesteer.core.prompts import TokenPair
 from lm_eval_cachesteer.errors import ArgumentError
+from lm_eval_cachesteer.extraction import extract
 
-from ..conftest import build_model, random_texts
+from .conftest import build_model, random_texts
 
 METADATA = VectorMetadata(kind="test", model_id="tiny")
 

@@ -10,15 +10,24 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ..errors import ArgumentError
-from .cache import attention_layers, token_columns
-from .decode import PaddedBatch, forward
-from .format import canonical_bytes, write_atomically
-from .metadata import VectorMetadata
-from .prompts import TokenPair
-from .vectors import SteeringVectors
+from .core.cache import attention_layers, token_columns
+from .core.decode import PaddedBatch, forward
+from .core.format import canonical_bytes, write_atomically
+from .core.metadata import VectorMetadata
+from .core.prompts import TokenPair
+from .core.vectors import SteeringVectors
+from .engine.forward import Feed, PackedModel
+from .engine.limits import Limits, default_kv_bytes
+from .engine.prefixes import PrefixNode, PromptPath, prefix_tree
+from .engine.storage import RowStore
+from .engine.support import why_not
+from .engine.traversal import TreeRun
+from .errors import ArgumentError
 
 Sums = dict[str, Tensor]
+
+# Prompts are fed in passes of this many tokens: enough for full speed, few enough to stay small.
+_PASS_TOKENS = 2048
 
 
 def extract(
@@ -42,8 +51,8 @@ def extract(
         pairs: Contrast pairs as token ids.
         metadata: Recorded with the vectors.
         pad_token_id: Any valid token.
-        batch_size: Pairs in one pass; changes speed and memory, not the result beyond rounding.
-        padding_side: "left" or "right".
+        batch_size: Pairs in flight; changes speed and memory, not the result beyond rounding.
+        padding_side: "left" or "right"; matters for models that cannot run without padding.
         progress_file: Where to keep the sums so far; an interrupted extraction with the same model, pairs and
             settings goes on from there. Removed by the caller once the vectors are saved.
         on_progress: Called with the number of pairs done so far.
@@ -82,26 +91,60 @@ def extract(
 def _differences(
     model: PreTrainedModel, pairs: Sequence[TokenPair], pad_token_id: int, padding_side: str
 ) -> Iterator[Sums]:
-    # Positive prompts are several times as long as negative ones: apart, neither is padded to the other.
-    positive = _last_token_states(model, [pair.positive for pair in pairs], pad_token_id, padding_side)
-    negative = _last_token_states(model, [pair.negative for pair in pairs], pad_token_id, padding_side)
-    for i in range(len(pairs)):
-        yield {name: states[i] - negative[name][i] for name, states in positive.items()}
+    positive, negative = ([getattr(pair, side) for pair in pairs] for side in ("positive", "negative"))
+    if not why_not(model):
+        states = packed_states(model, [*positive, *negative])
+    else:  # positive prompts are several times as long as negative ones: apart, neither is padded to the other
+        states = [
+            *padded_states(model, positive, pad_token_id, padding_side),
+            *padded_states(model, negative, pad_token_id, padding_side),
+        ]
+    for one, other in zip(states[: len(pairs)], states[len(pairs) :], strict=True):
+        yield {name: state - other[name] for name, state in one.items()}
 
 
-def _last_token_states(
+def packed_states(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[Sums]:
+    """Cached keys and values of each prompt's last token; what prompts share is fed once.
+
+    Args:
+        model: A model to which `why_not` has no objection.
+        prompts: Token ids.
+
+    Returns:
+        For each prompt "keys.N" and "values.N" -> (n_kv_heads, head_dim), float64.
+    """
+    packed = PackedModel(model)
+    limits = Limits(rows=len(prompts), kv_bytes=default_kv_bytes(packed.device))
+    found: dict[int, Sums] = {}
+
+    def visit(store: RowStore, feeds: Sequence[Feed], nodes: Sequence[PrefixNode]) -> None:
+        packed.feed(store, feeds, wanted=())
+        for slot, node in enumerate(nodes):
+            if node.members:
+                last = len(node.tokens) - 1
+                states = {f"keys.{i}": tensor[slot, :, last].double().cpu() for i, tensor in store.keys.items()}
+                states |= {f"values.{i}": tensor[slot, :, last].double().cpu() for i, tensor in store.values.items()}
+                found.update(dict.fromkeys(node.members, states))
+
+    with torch.inference_mode():
+        TreeRun(packed, limits, lambda: _PASS_TOKENS, visit).run(prefix_tree([PromptPath(p) for p in prompts]))
+    return [found[i] for i in range(len(prompts))]
+
+
+def padded_states(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_token_id: int, padding_side: str
-) -> Sums:
-    """Cached keys and values of each prompt's last token: "keys.N" -> (batch, n_kv_heads, head_dim), float64."""
+) -> list[Sums]:
+    """As `packed_states`, in one padded batch."""
     batch = PaddedBatch.of(prompts, pad_token_id, model.device, side=padding_side)
     cache = forward(model, batch.input_ids, batch.attention_mask, None, keep=1).past_key_values
     columns = token_columns(batch.attention_mask, -1).cpu()
-    captured: Sums = {}
+    captured: list[Sums] = [{} for _ in prompts]
     for layer in attention_layers(cache):
         slots = layer.slots(columns)
         rows = torch.arange(len(prompts), device=slots.device)
         for name, states in (("keys", layer.keys), ("values", layer.values)):
-            captured[f"{name}.{layer.index}"] = states[rows, :, slots].double().cpu()
+            for row, state in enumerate(states[rows, :, slots].double().cpu()):
+                captured[row][f"{name}.{layer.index}"] = state
     return captured
 
 

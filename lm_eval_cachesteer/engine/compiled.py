@@ -1,0 +1,73 @@
+"""Decode steps of fixed shape through `torch.compile`, on CUDA as a CUDA graph."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .forward import PackedModel, Pass
+from .storage import RowStore
+
+# Rows are padded to a multiple of this many columns, so that few shapes are ever compiled.
+COLUMNS = 256
+
+
+class StaticPass(Pass):
+    """One token for every row of a store, in shapes that never change; unused rows are fed a token of no importance."""
+
+    def __init__(self, store: RowStore, device: torch.device) -> None:
+        self.store = store
+        self.rows, self.longest, self.columns = store.slots, 1, store.capacity
+        self.slots, self.shared, self.ragged = None, [], False
+        self.token_slots = torch.arange(store.slots, device=device)
+        self.held_by_row = torch.zeros(store.slots, dtype=torch.long, device=device)
+        self.counts_by_row = torch.ones_like(self.held_by_row)
+        self.token_columns = self.held_by_row
+        self.position_ids = self.held_by_row[None]
+        self.input_ids = torch.zeros_like(self.position_ids)
+
+    def fill(self, tokens: Sequence[int]) -> None:
+        """Lays out the next step: one token for each of the first rows."""
+        unused = [0] * (self.rows - len(tokens))
+        self.input_ids.copy_(torch.tensor([[*tokens, *unused]]))
+        self.held_by_row.copy_(torch.tensor([*self.store.lengths[: len(tokens)], *unused]))
+
+    def _mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor | None:
+        return self._build_mask(start, end, columns, window)
+
+    def _sees_everything(self, window: int | None) -> bool:  # noqa: ARG002 - lengths differ from step to step
+        return False
+
+
+class CompiledDecode:
+    """Compiled decode steps of one model.
+
+    Args:
+        packed: The model.
+    """
+
+    def __init__(self, packed: PackedModel) -> None:
+        self.packed = packed
+        on_cuda = packed.device.type == "cuda"
+        options: Any = {"triton.cudagraphs": True} if on_cuda else {"freezing": True}
+        self.forward: Callable[..., Any] = torch.compile(packed.model.forward, dynamic=False, options=options)
+        self._pass: StaticPass | None = None
+
+    def step(self, store: RowStore, tokens: Sequence[int]) -> Tensor:
+        """Feeds one token to each of the store's first rows.
+
+        Args:
+            store: Rows that hold all their tokens themselves; its capacity must not change.
+            tokens: One token for each row.
+
+        Returns:
+            (rows, vocab) logits.
+        """
+        if self._pass is None or self._pass.store is not store:
+            self._pass = StaticPass(store, self.packed.device)
+        self._pass.fill(tokens)
+        logits = self.packed.run(self.forward, self._pass, self._pass.token_slots)
+        for slot in range(len(tokens)):
+            store.lengths[slot] += 1
+        return logits[: len(tokens)]
