@@ -41,7 +41,8 @@ _PLAIN_WARPERS = (
 _NOT_HERE = (
     "cache_implementation", "cache_config", "max_time", "stop_strings", "guidance_scale", "constraints",
     "force_words_ids", "forced_eos_token_id", "prompt_lookup_num_tokens", "assistant_early_exit", "compile_config",
-    "token_healing", "output_scores", "output_logits", "return_dict_in_generate", "output_attentions", "output_hidden_states",
+    "token_healing", "output_scores", "output_logits", "return_dict_in_generate",
+    "output_attentions", "output_hidden_states",
 )  # fmt: skip
 
 

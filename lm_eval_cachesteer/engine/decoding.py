@@ -25,6 +25,8 @@ Item = TypeVar("Item")
 # Prompts are prefilled in passes of about this many tokens: enough to be fast, few enough to stay in caches.
 _PREFILL_TOKENS_ON_CPU = 1024
 _PREFILL_TOKENS = 16384
+# Shared tokens that rows read together while decoding; fewer are copied into each row.
+_MIN_READ_TOGETHER = 192
 
 
 @dataclass(frozen=True)
@@ -171,14 +173,14 @@ class _Batch:
         self.most_tokens = decoder.limits.kv_bytes // bytes_per_token
         tree = prefix_tree([request.path for request in requests], decoder.limits.share_prefixes)
         self.waiting = deque(_prompts(tree))
-        if decoder.compiled is None:
-            self.columns = max(len(p.own) + requests[p.index].new_tokens for p in self.waiting)
-            first = min(self.columns, 64 + max(len(p.own) for p in self.waiting))
-            self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns, len(requests)))
-        else:  # fixed shapes, and rows that hold what others share
-            longest = max(len(request.path.tokens) + request.new_tokens for request in requests)
-            first = self.columns = -(-longest // COLUMNS) * COLUMNS
-            self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns))
+        lengths = [self._held_by_row(prompt) for prompt in self.waiting]
+        self.columns = max(n + requests[p.index].new_tokens for n, p in zip(lengths, self.waiting, strict=True))
+        first = min(self.columns, 64 + max(lengths))
+        self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns))
+        if decoder.compiled is not None:
+            first = self.columns = -(-self.columns // COLUMNS) * COLUMNS
+        else:
+            self.slots = min(self.slots, len(requests))
         self.store = RowStore(self.slots, first, self.columns)
         self.active: list[_Active] = []
 
@@ -205,7 +207,7 @@ class _Batch:
             row = self.decoder.choice.row([*request.path.tokens, request.last], self.numbers[prompt.index])
             prefix = prompt.shared[-1].segment if prompt.shared else None
             self.store.lengths[len(self.active)] = 0
-            if self.decoder.compiled is not None and prefix is not None:
+            if prefix is not None and self._is_copied(prompt):
                 self.store.adopt(len(self.active), prefix)
                 prefix = None
             self.active.append(_Active(prompt.index, row, prefix, request.new_tokens))
@@ -215,6 +217,16 @@ class _Batch:
                 shared.waiting -= 1
                 if not shared.waiting:
                     shared.segment = None  # the rows that use it keep it alive
+
+    def _is_copied(self, prompt: _Prompt) -> bool:
+        """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
+        shared = sum(len(part.node.tokens) for part in prompt.shared)
+        return self.decoder.compiled is not None or shared < _MIN_READ_TOGETHER
+
+    def _held_by_row(self, prompt: _Prompt) -> int:
+        """Tokens of a prompt that lie in its row."""
+        shared = sum(len(part.node.tokens) for part in prompt.shared)
+        return len(prompt.own) + (shared if self._is_copied(prompt) else 0)
 
     def _fits(self, admitted: Sequence[_Prompt], prompt: _Prompt) -> bool:
         """Whether the shared tokens that a further request needs fit beside those in use."""
@@ -252,7 +264,8 @@ class _Batch:
         rows = [(first + i, prompt) for i, prompt in enumerate(prompts) if prompt.own]
         for chunk in self._passes(rows, lambda entry: len(entry[1].own)):
             feeds = [Feed(prompt.own, slot, self.active[slot].prefix) for slot, prompt in chunk]
-            edits = [(slot, prompt.edited) for slot, prompt in chunk if prompt.edited is not None]
+            held = self.store.lengths
+            edits = [(slot, held[slot] + prompt.edited) for slot, prompt in chunk if prompt.edited is not None]
             self._feed_and_edit(self.store, feeds, edits)
 
     def _feed_and_edit(self, store: RowStore, feeds: Sequence[Feed], edits: Sequence[tuple[int, int]]) -> None:

@@ -23,7 +23,7 @@ class PackedWeights:
 
     Args:
         model: The model; its own weights stay as they are.
-        rows: The number of rows they are packed for; other numbers take the usual way.
+        rows: The number of rows they are packed for. Somewhat fewer are filled up, other numbers take the usual way.
     """
 
     def __init__(self, model: nn.Module, rows: int) -> None:
@@ -80,9 +80,12 @@ def _packed(layer: nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
     packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, rows)
 
     def forward(states: Tensor) -> Tensor:
-        if states.numel() != rows * weight.shape[1] or states.dtype != torch.float32:
+        given = states.shape[-2]
+        if not rows // 2 < given <= rows or states.numel() != given * weight.shape[1] or states.dtype != torch.float32:
             return F.linear(states, weight, bias)
+        if given < rows:
+            states = F.pad(states, (0, 0, 0, rows - given))
         product: Tensor = torch.ops.mkl._mkl_linear(states, packed, weight, bias, rows)
-        return product
+        return product[..., :given, :]
 
     return forward

@@ -13,9 +13,9 @@ PLENTY = 1 << 30
 GREEDY = {"do_sample": False, "eos_token_id": None}
 
 
-def mixed_prompts():
+def mixed_prompts(header_tokens=30):
     """Short and long prompts, some behind a common header, one of them four times, one of two tokens."""
-    header = list(random_texts(1, 30, 30, seed=9)[0].encode())
+    header = list(random_texts(1, header_tokens, header_tokens, seed=9)[0].encode())
     alone = [list(text.encode()) for text in random_texts(6, 2, 40)]
     behind = [header + list(text.encode()) for text in random_texts(6, 2, 40, seed=2)]
     return [*alone, *behind, *[behind[3]] * 3, [5, 9]]

@@ -16,12 +16,13 @@ from .support import decode, mixed_prompts
 KINDS = ["llama", "gpt2", "gemma3_text"]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[(kind, header) for kind in KINDS for header in (30, 200)], ids=str)
 def case(request):
-    """A model, an edit, prompts, and what the oracle answers."""
-    model = build_model(request.param)
+    """A model, an edit, prompts with a common header that rows copy (short) or read together, the oracle's answers."""
+    kind, header = request.param
+    model = build_model(kind)
     keys, values = oracle.draw_vectors(model, [1, 2, 3], scale=2.0)
-    prompts = mixed_prompts()
+    prompts = mixed_prompts(header)
     lengths = [3 + 5 * (i % 4) for i in range(len(prompts))]
     expected = [oracle.greedy(model, p, keys, values, n) for p, n in zip(prompts, lengths, strict=True)]
     return model, CacheEdit(keys, values), prompts, lengths, expected
@@ -51,7 +52,7 @@ def test_little_memory_changes_the_speed_only(case):
     """Room for one row and no shared prefix beside it, up to room for some of them."""
     model, edit, prompts, lengths, expected = case
     one_token = PackedModel(model).bytes_per_token
-    for tokens in (1, 60, 130, 250):
+    for tokens in (1, 60, 130, 250, 600):
         found = decode(model, prompts, edit, rows=8, kv_bytes=tokens * one_token, new_tokens=lengths)
         assert [response.tokens for response in found] == expected
 
