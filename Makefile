@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint vectors measure offline extraction clean
+.PHONY: help demo test lint vectors measure offline extraction bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
@@ -12,6 +12,7 @@ help:
 	@echo "make measure  measure the shipped vectors on the held-out open prompts"
 	@echo "make offline  compare baseline, chain-of-thought prompt and steering on the offline suite"
 	@echo "make extraction  measure answer extraction on the labelled corpus"
+	@echo "make bench    time whole runs against the harness's hf model and others (an hour on two cores)"
 	@echo "make clean    remove the virtual environment and build products"
 
 demo: $(INSTALLED)
@@ -45,6 +46,12 @@ offline: $(INSTALLED)
 
 extraction: $(INSTALLED)
 	$(BIN)/python tools/measure_extraction.py
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/plot.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/ceilings.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -16,8 +16,9 @@ from .core.format import canonical_bytes, write_atomically
 from .core.metadata import VectorMetadata
 from .core.prompts import TokenPair
 from .core.vectors import SteeringVectors
-from .engine.forward import Feed, PackedModel
-from .engine.limits import Limits, default_kv_bytes
+from .engine.forward import PackedModel
+from .engine.limits import Limits, default_kv_bytes, tokens_in_a_pass
+from .engine.passes import Feed
 from .engine.prefixes import PrefixNode, PromptPath, prefix_tree
 from .engine.storage import RowStore
 from .engine.support import why_not
@@ -25,9 +26,6 @@ from .engine.traversal import TreeRun
 from .errors import ArgumentError
 
 Sums = dict[str, Tensor]
-
-# Prompts are fed in passes of this many tokens: enough for full speed, few enough to stay small.
-_PASS_TOKENS = 2048
 
 
 def extract(
@@ -127,7 +125,9 @@ def packed_states(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> l
                 found.update(dict.fromkeys(node.members, states))
 
     with torch.inference_mode():
-        TreeRun(packed, limits, lambda: _PASS_TOKENS, visit).run(prefix_tree([PromptPath(p) for p in prompts]))
+        TreeRun(packed, limits, lambda: tokens_in_a_pass(packed.device), visit).run(
+            prefix_tree([PromptPath(p) for p in prompts])
+        )
     return [found[i] for i in range(len(prompts))]
 
 

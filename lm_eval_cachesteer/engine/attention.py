@@ -5,6 +5,7 @@ softmax with its maximum and its sum; merging rescales them to the common maximu
 Gimelshein 2018, arXiv 1805.02867) and shared-prefix attention (Juravsky et al. 2024, arXiv 2402.05099).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -83,6 +84,13 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, scoring: Scoring, mask: 
     output = torch.matmul(weights.to(values.dtype), values).float()
     shape = (batch, heads, groups, tokens, -1)
     return Partial(output.view(shape), maximum.view(shape), total.view(shape))
+
+
+def causal_kernel(device: torch.device) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """Torch's own kernel for causal attention that returns the logarithms of the sums too; None where there is none."""
+    if device.type != "cpu":
+        return None
+    return getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 
 
 def blocks_of(tokens: int, scores_per_token: int, device: torch.device) -> list[tuple[int, int]]:

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .forward import PackedModel, Pass
+from .forward import PackedModel
+from .passes import Pass, RowGroup
 from .storage import RowStore
 
 # Rows are padded to a multiple of this many columns, so that few shapes are ever compiled.
@@ -18,26 +19,26 @@ class StaticPass(Pass):
 
     def __init__(self, store: RowStore, device: torch.device) -> None:
         self.store = store
-        self.rows, self.longest, self.columns = store.slots, 1, store.capacity
-        self.slots, self.shared, self.ragged = None, [], False
+        self.group = StaticGroup(store, list(range(store.slots)), [0] * store.slots, [1] * store.slots, 0, device)
+        self.group.columns = store.capacity
+        self.groups, self.shared = [self.group], []
         self.token_slots = torch.arange(store.slots, device=device)
-        self.held_by_row = torch.zeros(store.slots, dtype=torch.long, device=device)
-        self.counts_by_row = torch.ones_like(self.held_by_row)
-        self.token_columns = self.held_by_row
-        self.position_ids = self.held_by_row[None]
+        self.token_columns = self.group.held
+        self.position_ids = self.group.held[None]
         self.input_ids = torch.zeros_like(self.position_ids)
 
     def fill(self, tokens: Sequence[int]) -> None:
         """Lays out the next step: one token for each of the first rows."""
-        unused = [0] * (self.rows - len(tokens))
+        unused = [0] * (self.store.slots - len(tokens))
         self.input_ids.copy_(torch.tensor([[*tokens, *unused]]))
-        self.held_by_row.copy_(torch.tensor([*self.store.lengths[: len(tokens)], *unused]))
+        self.group.held.copy_(torch.tensor([*self.store.lengths[: len(tokens)], *unused]))
+
+
+class StaticGroup(RowGroup):
+    """Rows whose masks follow from a tensor of lengths, not from numbers that would be compiled in."""
 
     def _mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor | None:
         return self._build_mask(start, end, columns, window)
-
-    def _sees_everything(self, window: int | None) -> bool:  # noqa: ARG002 - lengths differ from step to step
-        return False
 
 
 class CompiledDecode:

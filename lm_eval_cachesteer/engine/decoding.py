@@ -14,17 +14,15 @@ from ..core.edit import CacheEdit
 from .choosing import Row, TokenChoice
 from .compiled import COLUMNS, CompiledDecode
 from .editing import edit_rows
-from .forward import Feed, PackedModel
-from .limits import Limits
+from .forward import PackedModel
+from .limits import Limits, tokens_in_a_pass
+from .passes import Feed
 from .prefixes import PrefixNode, PromptPath, pays, prefix_tree
 from .stopping import StopRule
 from .storage import RowStore, Segment
 
 Item = TypeVar("Item")
 
-# Prompts are prefilled in passes of about this many tokens: enough to be fast, few enough to stay in caches.
-_PREFILL_TOKENS_ON_CPU = 1024
-_PREFILL_TOKENS = 16384
 # Shared tokens that rows read together while decoding; fewer are copied into each row.
 _MIN_READ_TOGETHER = 192
 
@@ -84,7 +82,7 @@ class Decoder:
         self.choice = choice
         self.stop = stop
         self.compiled = compiled
-        self.most_prefilled = _PREFILL_TOKENS_ON_CPU if packed.device.type == "cpu" else _PREFILL_TOKENS
+        self.most_prefilled = tokens_in_a_pass(packed.device)
 
     @torch.inference_mode()
     def decode(
@@ -250,7 +248,8 @@ class _Batch:
             for prompt in prompts:
                 if depth < len(prompt.shared) and prompt.shared[depth].segment is None:
                     needed[prompt.shared[depth]] = prompt.shared[depth - 1].segment if depth else None
-            for chunk in self._passes(list(needed), lambda shared: len(shared.node.tokens)):
+            in_order = sorted(needed, key=lambda shared: -len(shared.node.tokens))
+            for chunk in self._passes(in_order, lambda shared: len(shared.node.tokens)):
                 store = RowStore(len(chunk), max(len(shared.node.tokens) for shared in chunk))
                 feeds = [Feed(shared.node.tokens, slot, needed[shared]) for slot, shared in enumerate(chunk)]
                 edits = [(slot, s.node.edited) for slot, s in enumerate(chunk) if s.node.edited is not None]
@@ -262,6 +261,7 @@ class _Batch:
         """Computes what each request has of its own, in the slots of the newest active rows."""
         first = len(self.active) - len(prompts)
         rows = [(first + i, prompt) for i, prompt in enumerate(prompts) if prompt.own]
+        rows.sort(key=lambda entry: -len(entry[1].own))
         for chunk in self._passes(rows, lambda entry: len(entry[1].own)):
             feeds = [Feed(prompt.own, slot, self.active[slot].prefix) for slot, prompt in chunk]
             held = self.store.lengths

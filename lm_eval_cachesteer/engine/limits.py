@@ -16,6 +16,10 @@ Result = TypeVar("Result")
 _SHARE_OF_FREE_MEMORY = 0.5
 _GIB = 1 << 30
 
+# New tokens in one pass over prompts: enough for full speed, few enough for a CPU's caches and allocator.
+_PASS_TOKENS_ON_CPU = 1024
+_PASS_TOKENS = 16384
+
 
 @dataclass
 class Limits:
@@ -65,6 +69,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
     message = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message or "can't allocate memory" in message
+
+
+def tokens_in_a_pass(device: torch.device) -> int:
+    """New tokens that one pass over prompts should hold."""
+    return _PASS_TOKENS_ON_CPU if device.type == "cpu" else _PASS_TOKENS
 
 
 def default_kv_bytes(device: torch.device) -> int:

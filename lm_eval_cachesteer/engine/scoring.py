@@ -12,8 +12,9 @@ from torch import Tensor
 from ..core.decode import Score
 from ..core.edit import CacheEdit
 from .editing import edit_rows
-from .forward import Feed, PackedModel
-from .limits import Limits
+from .forward import PackedModel
+from .limits import Limits, tokens_in_a_pass
+from .passes import Feed
 from .prefixes import PrefixNode, PromptPath, prefix_tree
 from .storage import RowStore, on_device
 from .traversal import TreeRun
@@ -72,7 +73,8 @@ class Scorer:
         self.on_done = on_done
         longest = max(len(request.path.tokens) for request in requests)
         tree = prefix_tree([request.path for request in requests], self.limits.share_prefixes)
-        TreeRun(self.packed, self.limits, lambda: self.limits.rows * longest, self._visit).run(tree)
+        most = tokens_in_a_pass(self.packed.device)
+        TreeRun(self.packed, self.limits, lambda: min(most, self.limits.rows * longest), self._visit).run(tree)
         return [Score(*found) for found in zip(self.logprobs, self.greedy, strict=True)]
 
     def _visit(self, store: RowStore, feeds: Sequence[Feed], nodes: Sequence[PrefixNode]) -> None:

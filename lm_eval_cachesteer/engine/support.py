@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from ..core.decode import accepted_arguments
-from .forward import Feed, PackedModel
+from .forward import PackedModel
+from .passes import Feed
 from .storage import RowStore
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from .forward import Feed, PackedModel
+from .forward import PackedModel
 from .limits import Limits
+from .passes import Feed
 from .prefixes import PrefixNode
 from .storage import RowStore, Segment
 
@@ -63,7 +64,7 @@ class TreeRun:
             affordable += self._affordable([(child, prefix) for child in node.children], held)
         return affordable
 
-    def _feed(self, waiting: _Waiting) -> tuple[_Waiting, list[Segment]]:
+    def _feed(self, waiting: _Waiting) -> tuple[_Waiting, list[Segment | None]]:
         """Feeds as many nodes as one pass may hold."""
         most = min(self.pass_tokens(), self.limits.kv_bytes // self.packed.bytes_per_token)
         totals = itertools.accumulate(len(node.tokens) for node, _ in waiting)
@@ -71,4 +72,5 @@ class TreeRun:
         store = RowStore(len(chunk), max(len(node.tokens) for node, _ in chunk))
         feeds = [Feed(node.tokens, slot, prefix) for slot, (node, prefix) in enumerate(chunk)]
         self.visit(store, feeds, [node for node, _ in chunk])
-        return chunk, [store.segment(slot, prefix) for slot, (_, prefix) in enumerate(chunk)]
+        segments = [store.segment(slot, prefix) if node.children else None for slot, (node, prefix) in enumerate(chunk)]
+        return chunk, segments

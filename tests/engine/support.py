@@ -36,6 +36,7 @@ def decode(model, prompts, edit=None, *, rows=4, kv_bytes=PLENTY, share=True, ne
         Limits(rows, kv_bytes, share),
         choice,
         more.pop("stop", StopRule(choice.end_tokens, [], None)),
+        more.pop("compiled", None),
     )
     lengths = new_tokens if isinstance(new_tokens, list) else [new_tokens] * len(prompts)
     requests = [
