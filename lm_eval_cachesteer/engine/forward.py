@@ -52,10 +52,11 @@ class PackedModel:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Runs the model's attention through this module while the block lasts."""
-        configs = {id(m.config): m.config for m in self.model.modules() if hasattr(m, "config")}.values()
-        before = [(config, config._attn_implementation_internal) for config in configs]
+        named = (getattr(module, "config", None) for module in self.model.modules())
+        configs = {id(config): config for config in named if hasattr(config, "_attn_implementation_internal")}
+        before = [(config, config._attn_implementation_internal) for config in configs.values()]
         try:
-            for config in configs:
+            for config in configs.values():
                 config._attn_implementation_internal = IMPLEMENTATION
             yield
         finally:

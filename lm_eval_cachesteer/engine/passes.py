@@ -270,15 +270,13 @@ def _joined(tensors: Iterable[Tensor], dim: int) -> Tensor:
 
 def _runs_of_similar_length(counts: Sequence[int]) -> list[tuple[int, int]]:
     """Splits rows, in order, where lengths differ too much to pad them together."""
-    runs, start = [], 0
-    for row in range(1, len(counts) + 1):
-        if row < len(counts):
-            run = counts[start : row + 1]
-            if min(run) >= _SIMILAR_LENGTH * max(run) - 1:
-                continue
-        runs.append((start, row))
-        start = row
-    return runs
+    runs, start, shortest, longest = [], 0, counts[0], counts[0]
+    for row, count in enumerate(counts):
+        if min(shortest, count) < _SIMILAR_LENGTH * max(longest, count) - 1:
+            runs.append((start, row))
+            start, shortest, longest = row, count, count
+        shortest, longest = min(shortest, count), max(longest, count)
+    return [*runs, (start, len(counts))]
 
 
 def _shared_segments(

@@ -144,6 +144,7 @@ class CacheSteerLM(HFLM):
             rolling=rolling,
         )
         answers: dict[int, tuple[float, bool]] = {}
+        rate = TokenRate()
         with self._progress(len(requests), request_type, disable_tqdm or rolling) as bar:
 
             def finish(i: int, score: Score, steered: bool) -> None:
@@ -151,6 +152,7 @@ class CacheSteerLM(HFLM):
                 answers[i] = (score.logprob, score.is_greedy)
                 if requests[i][0] is not None:
                     self.cache_hook.add_partial(request_type, requests[i][0], answers[i])
+                bar.set_postfix_str(rate.add(len(prepared[i].path.tokens)), refresh=False)
                 bar.update(1)
 
             score_requests(self, prepared, edit, finish, override_bs)

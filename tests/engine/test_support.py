@@ -18,6 +18,11 @@ def test_ordinary_models_can_and_stay_as_they_were(kind):
     assert all(torch.equal(before[1][name], tensor) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_models_in_16_bit_can(dtype):
+    assert why_not(build_model("llama").to(dtype)) == ""
+
+
 def test_hybrid_models_cannot_and_it_is_logged_once(caplog):
     model = build_model("lfm2")
     assert "layers of kind conv" in why_not(model)

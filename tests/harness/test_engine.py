@@ -105,11 +105,15 @@ def test_near_ties_are_counted(backend, llama, tokenizer):
 
 
 def test_the_progress_bar_shows_requests_and_tokens_per_second(backend, capsys):
-    backend().generate_until(generation(random_texts(5, 5, 30)))
-    shown = capsys.readouterr().err
-    assert "Running generate_until requests" in shown
-    assert "5/5" in shown
-    assert "tokens/s" in shown
+    lm = backend()
+    lm.generate_until(generation(random_texts(5, 5, 30)))
+    generated = capsys.readouterr().err
+    lm.loglikelihood(likelihood([(text, " yes") for text in random_texts(5, 5, 30)]))
+    scored = capsys.readouterr().err
+    for request_type, shown in (("generate_until", generated), ("loglikelihood", scored)):
+        assert f"Running {request_type} requests" in shown
+        assert "5/5" in shown
+        assert "tokens/s" in shown
 
 
 @pytest.mark.parametrize(
