@@ -52,7 +52,7 @@ class PackedModel:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Runs the model's attention through this module while the block lasts."""
-        named = (getattr(module, "config", None) for module in self.model.modules())
+        named: Iterator[Any] = (getattr(module, "config", None) for module in self.model.modules())
         configs = {id(config): config for config in named if hasattr(config, "_attn_implementation_internal")}
         before = [(config, config._attn_implementation_internal) for config in configs.values()]
         try:
