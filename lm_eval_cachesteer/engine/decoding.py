@@ -149,6 +149,11 @@ class _Prompt:
     own: tuple[int, ...]
     edited: int | None
 
+    @property
+    def shared_tokens(self) -> int:
+        """How many tokens lie in shared nodes."""
+        return sum(len(part.node.tokens) for part in self.shared)
+
 
 @dataclass(eq=False)
 class _Active:
@@ -218,13 +223,11 @@ class _Batch:
 
     def _is_copied(self, prompt: _Prompt) -> bool:
         """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
-        shared = sum(len(part.node.tokens) for part in prompt.shared)
-        return self.decoder.compiled is not None or shared < _MIN_READ_TOGETHER
+        return self.decoder.compiled is not None or prompt.shared_tokens < _MIN_READ_TOGETHER
 
     def _held_by_row(self, prompt: _Prompt) -> int:
         """Tokens of a prompt that lie in its row."""
-        shared = sum(len(part.node.tokens) for part in prompt.shared)
-        return len(prompt.own) + (shared if self._is_copied(prompt) else 0)
+        return len(prompt.own) + (prompt.shared_tokens if self._is_copied(prompt) else 0)
 
     def _fits(self, admitted: Sequence[_Prompt], prompt: _Prompt) -> bool:
         """Whether the shared tokens that a further request needs fit beside those in use."""

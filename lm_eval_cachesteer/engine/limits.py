@@ -57,7 +57,7 @@ class Limits:
         while True:
             try:
                 return work()
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
                 if not is_out_of_memory(error):
                     raise
             self.halve()  # outside the handler, which keeps the failed work's tensors alive

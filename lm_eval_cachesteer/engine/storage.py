@@ -69,20 +69,24 @@ class RowStore:
             keys: (n_kv_heads, tokens, head_dim).
             values: (n_kv_heads, tokens, head_dim of the values).
         """
-        if layer not in self.keys:  # zeros, because masked columns are multiplied by 0 and must be finite
-            self.keys[layer] = keys.new_zeros(self.slots, keys.shape[0], self.capacity, keys.shape[2])
-            self.values[layer] = values.new_zeros(self.slots, values.shape[0], self.capacity, values.shape[2])
+        self._allocate(layer, keys, values)
         self.keys[layer][slots, :, columns] = keys.transpose(0, 1)
         self.values[layer][slots, :, columns] = values.transpose(0, 1)
+
+    def _allocate(self, layer: int, *like: Tensor) -> None:
+        """Makes room for a layer at its first use: zeros, as masked columns are multiplied by 0 and must be finite."""
+        if layer not in self.keys:
+            self.keys[layer], self.values[layer] = (
+                tensor.new_zeros(self.slots, tensor.shape[0], self.capacity, tensor.shape[2]) for tensor in like
+            )
 
     def adopt(self, slot: int, segment: Segment) -> None:
         """Copies a segment and all before it into a row, for passes that know no segments."""
         for part in segment.chain():
-            for mine, theirs in ((self.keys, part.keys), (self.values, part.values)):
-                for layer, tensor in theirs.items():
-                    if layer not in mine:
-                        mine[layer] = tensor.new_zeros(self.slots, tensor.shape[0], self.capacity, tensor.shape[2])
-                    mine[layer][slot, :, part.start : part.end] = tensor
+            for layer, keys in part.keys.items():
+                self._allocate(layer, keys, part.values[layer])
+                self.keys[layer][slot, :, part.start : part.end] = keys
+                self.values[layer][slot, :, part.start : part.end] = part.values[layer]
         self.lengths[slot] = segment.end
 
     def reserve(self, capacity: int) -> None:
