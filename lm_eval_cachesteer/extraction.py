@@ -119,7 +119,7 @@ def packed_states(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> l
         packed.feed(store, feeds, wanted=())
         for slot, node in enumerate(nodes):
             if node.members:
-                last = len(node.tokens) - 1
+                last = store.lengths[slot] - 1
                 states = {f"keys.{i}": tensor[slot, :, last].double().cpu() for i, tensor in store.keys.items()}
                 states |= {f"values.{i}": tensor[slot, :, last].double().cpu() for i, tensor in store.values.items()}
                 found.update(dict.fromkeys(node.members, states))

@@ -117,14 +117,15 @@ class TokenChoice:
         """Chooses one token for each row.
 
         Args:
-            logits: (rows, vocab).
+            logits: (rows, vocab); overwritten.
             rows: The rows, whose near_tie is updated.
         """
         scores = self._processed(logits.float(), rows)
         if not self.samples:
             best, tokens = scores.max(dim=-1, keepdim=True)
-            ties = (scores >= best - _margin(best, logits.dtype)).sum(dim=-1) > 1
-            for row, tie in zip(rows, ties.tolist(), strict=True):
+            second = scores.scatter_(1, tokens, -torch.inf).amax(dim=-1, keepdim=True)
+            ties = second >= best - _margin(best, logits.dtype)
+            for row, tie in zip(rows, ties[:, 0].tolist(), strict=True):
                 row.near_tie |= tie
             return list(tokens[:, 0].tolist())
         cumulative = scores.softmax(dim=-1).double().cumsum(dim=-1)

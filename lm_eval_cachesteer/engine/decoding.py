@@ -19,12 +19,9 @@ from .limits import Limits, tokens_in_a_pass
 from .passes import Feed
 from .prefixes import PrefixNode, PromptPath, pays, prefix_tree
 from .stopping import StopRule
-from .storage import RowStore, Segment
+from .storage import RowStore, Segment, is_read_together
 
 Item = TypeVar("Item")
-
-# Shared tokens that rows read together while decoding; fewer are copied into each row.
-_MIN_READ_TOGETHER = 192
 
 
 @dataclass(frozen=True)
@@ -223,7 +220,7 @@ class _Batch:
 
     def _is_copied(self, prompt: _Prompt) -> bool:
         """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
-        return self.decoder.compiled is not None or prompt.shared_tokens < _MIN_READ_TOGETHER
+        return self.decoder.compiled is not None or not is_read_together(prompt.shared_tokens)
 
     def _held_by_row(self, prompt: _Prompt) -> int:
         """Tokens of a prompt that lie in its row."""

@@ -52,6 +52,7 @@ class PackedModel:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Runs the model's attention through this module while the block lasts."""
+        _keep_freed_memory()
         named: Iterator[Any] = (getattr(module, "config", None) for module in self.model.modules())
         configs = {id(config): config for config in named if hasattr(config, "_attn_implementation_internal")}
         before = [(config, config._attn_implementation_internal) for config in configs.values()]
@@ -106,6 +107,14 @@ class PackedModel:
             return logits[0]
         finally:
             _running = outer
+
+
+def _keep_freed_memory() -> None:
+    """Has the C library keep freed blocks of up to 32 MB for the next layer instead of giving them back each time.
+
+    glibc adapts its threshold to the largest such block that was ever freed; this one is never written to.
+    """
+    torch.empty(32_000_000, dtype=torch.uint8)
 
 
 _running: Pass | None = None

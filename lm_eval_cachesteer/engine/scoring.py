@@ -19,6 +19,8 @@ from .prefixes import PrefixNode, PromptPath, prefix_tree
 from .storage import RowStore, on_device
 from .traversal import TreeRun
 
+_LOGITS_AT_ONCE_ON_CPU = 1 << 20
+
 
 @dataclass(frozen=True)
 class ScoringRequest:
@@ -88,7 +90,11 @@ class Scorer:
         wanted = sorted({index for index, _, _ in predictions})
         logits = self.packed.feed(store, feeds, wanted)
         if self.edit is not None:
-            edited = [(slot, node.edited) for slot, node in enumerate(nodes) if node.edited is not None]
+            edited = [
+                (slot, store.lengths[slot] - len(node.tokens) + node.edited)
+                for slot, node in enumerate(nodes)
+                if node.edited is not None
+            ]
             edit_rows(self.edit, store, edited)
         if predictions:
             self._read(logits, {index: row for row, index in enumerate(wanted)}, predictions)
@@ -108,7 +114,7 @@ class Scorer:
         rows = on_device([row_of[index] for index, _, _ in predictions], logits.device)
         tokens = on_device([token for _, _, token in predictions], logits.device)
         logits = logits.to(self.softmax_dtype or logits.dtype)
-        logprobs = (logits[rows, tokens] - logits.logsumexp(dim=-1)[rows]).tolist()
+        logprobs = (logits[rows, tokens] - _logsumexp(logits)[rows]).tolist()
         greedy = (logits.argmax(dim=-1)[rows] == tokens).tolist()
         for (_, request, _), logprob, is_greedy in zip(predictions, logprobs, greedy, strict=True):
             self.logprobs[request] += logprob
@@ -116,3 +122,9 @@ class Scorer:
             self.missing[request] -= 1
             if not self.missing[request]:
                 self.on_done(request, Score(self.logprobs[request], self.greedy[request]))
+
+
+def _logsumexp(logits: Tensor) -> Tensor:
+    """(rows, vocab) -> (rows,), a few rows at a time on a CPU, whose caches then hold what is computed in between."""
+    at_once = max(1, _LOGITS_AT_ONCE_ON_CPU // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+    return torch.cat([part.logsumexp(dim=-1) for part in torch.split(logits, at_once)])

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Shared tokens that rows read together; fewer are copied into each row.
+_MIN_READ_TOGETHER = 192
+
+
+def is_read_together(shared_tokens: int) -> bool:
+    """Whether rows that share this many tokens read them in place; merging costs more than copying few of them."""
+    return shared_tokens >= _MIN_READ_TOGETHER
+
 
 @dataclass(frozen=True, eq=False)
 class Segment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -10,9 +9,10 @@ from .forward import PackedModel
 from .limits import Limits
 from .passes import Feed
 from .prefixes import PrefixNode
-from .storage import RowStore, Segment
+from .storage import RowStore, Segment, is_read_together
 
-# Feeds one pass and takes from it what it wants: the store, what is fed, and the nodes it comes from.
+# Feeds one pass and takes from it what it wants: the store, what is fed, and the nodes it comes from. A node's tokens
+# are the last ones of its row.
 Visit = Callable[[RowStore, Sequence[Feed], Sequence[PrefixNode]], None]
 _Waiting = Sequence[tuple[PrefixNode, Segment | None]]
 
@@ -42,9 +42,9 @@ class TreeRun:
                 waiting, held = levels.pop()
                 if not waiting:
                     continue
-                chunk, segments = self.limits.halving(partial(self._feed, waiting))
+                chunk, segments, kept = self.limits.halving(partial(self._feed, waiting))
                 levels.append((waiting[len(chunk) :], held))
-                held += sum(len(node.tokens) for node, _ in chunk)
+                held += kept
                 children = [(child, s) for (node, _), s in zip(chunk, segments, strict=True) for child in node.children]
                 levels.append((self._in_order(children, held), held))
 
@@ -64,13 +64,30 @@ class TreeRun:
             affordable += self._affordable([(child, prefix) for child in node.children], held)
         return affordable
 
-    def _feed(self, waiting: _Waiting) -> tuple[_Waiting, list[Segment | None]]:
-        """Feeds as many nodes as one pass may hold."""
-        most = min(self.pass_tokens(), self.limits.kv_bytes // self.packed.bytes_per_token)
-        totals = itertools.accumulate(len(node.tokens) for node, _ in waiting)
-        chunk = waiting[: max(1, sum(1 for total in totals if total <= most))]
-        store = RowStore(len(chunk), max(len(node.tokens) for node, _ in chunk))
-        feeds = [Feed(node.tokens, slot, prefix) for slot, (node, prefix) in enumerate(chunk)]
+    def _feed(self, waiting: _Waiting) -> tuple[_Waiting, list[Segment | None], int]:
+        """Feeds as many nodes as one pass may hold; returns them, their segments, and how many tokens these hold."""
+        fed, kept = 0, 0
+        chunk: list[tuple[PrefixNode, Segment | None]] = []
+        for node, prefix in waiting:
+            fed, kept = fed + len(node.tokens), kept + _held(prefix) + len(node.tokens)
+            if chunk and (fed > self.pass_tokens() or kept * self.packed.bytes_per_token > self.limits.kv_bytes):
+                break
+            chunk.append((node, prefix))
+        store = RowStore(len(chunk), max(_held(prefix) + len(node.tokens) for node, prefix in chunk))
+        feeds = []
+        for slot, (node, prefix) in enumerate(chunk):
+            if prefix is not None and not is_read_together(prefix.end):
+                store.adopt(slot, prefix)
+                prefix = None
+            feeds.append(Feed(node.tokens, slot, prefix))
         self.visit(store, feeds, [node for node, _ in chunk])
-        segments = [store.segment(slot, prefix) if node.children else None for slot, (node, prefix) in enumerate(chunk)]
-        return chunk, segments
+        segments = [
+            store.segment(f.slot, f.prefix) if node.children else None
+            for f, (node, _) in zip(feeds, chunk, strict=True)
+        ]
+        return chunk, segments, sum(store.lengths)
+
+
+def _held(prefix: Segment | None) -> int:
+    """Shared tokens that a row holds itself."""
+    return 0 if prefix is None or is_read_together(prefix.end) else prefix.end
