@@ -110,10 +110,12 @@ class Bench:
         return {
             "decode-1": lambda: self._decode(1),
             "decode-16": lambda: self._decode(BATCH),
-            "gsm8k": lambda: self._generation("zero-shot GSM8K, 256 tokens", 0.80, self.count(48)),
+            "compile": self._compile,
+            "gsm8k": lambda: self._generation("zero-shot GSM8K, 256 tokens", 0.80, self.count(32)),
             "gsm8k-cot": lambda: self._generation("8-shot CoT GSM8K, 256 tokens", 0.50, self.count(16), shots=8),
             "arc-0": lambda: self._likelihood(0, 0.35, self.count(64)),
             "arc-10": lambda: self._likelihood(10, 0.10, self.count(8)),
+            "arc-10-fixed": lambda: self._likelihood(10, 0.10, self.count(8), fixed=True),
             "arc-25": lambda: self._likelihood(25, 0.05, self.count(4)),
             "repeats": lambda: self._generation(
                 "self-consistency, 8 repeats, 128 tokens", 0.60, self.count(6), repeats=8, max_gen_toks=128,
@@ -133,7 +135,20 @@ class Bench:
             lambda: steered.generate_until(requests, disable_tqdm=True),
             lambda: plain.generate_until(requests, disable_tqdm=True),
             lambda one, two: f"{_equal(one, two)}/{len(one)} texts equal: steering changes the others",
-            more_rounds=3,
+            more_rounds=2,
+        )  # fmt: skip
+
+    def _compile(self) -> Comparison:
+        requests = self.work.word_problems(BATCH, until=[], max_gen_toks=96, min_new_tokens=96)
+        compiled, eager = self.ours(compile=True, **STEERING), self.ours(**STEERING)
+        started = time.perf_counter()
+        compiled.generate_until(requests, disable_tqdm=True)
+        first = time.perf_counter() - started
+        return Comparison(
+            f"decode, 96 tokens, batch {BATCH}, compile=true", "our engine, not compiled", 1.0,
+            lambda: compiled.generate_until(requests, disable_tqdm=True),
+            lambda: eager.generate_until(requests, disable_tqdm=True),
+            lambda one, two: f"{_equal(one, two)}/{len(one)} texts equal; the first run, which compiles, {first:.0f} s",
         )  # fmt: skip
 
     def _generation(self, work: str, target: float, count: int, *, shots: int = 0, **settings: Any) -> Comparison:
@@ -155,8 +170,8 @@ class Bench:
             agree,
         )  # fmt: skip
 
-    def _likelihood(self, shots: int, target: float, count: int) -> Comparison:
-        requests = self.work.choices(count, shots=shots)
+    def _likelihood(self, shots: int, target: float, count: int, *, fixed: bool = False) -> Comparison:
+        requests = self.work.choices(count, shots=shots, fixed=fixed)
         steered, plain = self.ours(**STEERING), self.ours()
 
         def agree(_: Any, theirs: Sequence[tuple[float, bool]]) -> str:
@@ -166,7 +181,8 @@ class Bench:
             return f"unsteered: largest difference {largest:.1e}, is_greedy equal {greedy}/{len(theirs)}"
 
         return Comparison(
-            f"loglikelihood, ARC-Challenge {shots}-shot, {len(requests)} requests", "hf, unsteered", target,
+            f"loglikelihood, ARC-Challenge {shots}-shot{' fixed' if fixed else ''}, {len(requests)} requests",
+            "hf, unsteered", target,
             lambda: steered.loglikelihood(requests, disable_tqdm=True),
             lambda: self.stock.loglikelihood(requests, disable_tqdm=True),
             agree,

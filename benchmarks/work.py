@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval.api.instance import Instance
+from lm_eval.api.samplers import FirstNSampler
 from lm_eval.tasks import TaskManager
 
 from lm_eval_cachesteer.sources.folders import tasks_folder
@@ -52,17 +53,25 @@ class Work:
             for i, request in enumerate(r for r in requests for _ in range(repeats))
         ]
 
-    def choices(self, count: int, *, shots: int) -> list[Instance]:
-        """Loglikelihood requests: ARC-Challenge, four for each question, few-shot examples drawn for each question."""
-        if self.from_hub:
-            return self._of_task("arc_challenge", count, shots, chat=False)
-        return self._offline_choices(count, shots)
+    def choices(self, count: int, *, shots: int, fixed: bool = False) -> list[Instance]:
+        """Loglikelihood requests: ARC-Challenge, four for each question.
 
-    def _of_task(self, name: str, count: int, shots: int, *, chat: bool) -> list[Instance]:
+        Args:
+            count: Number of questions.
+            shots: Number of few-shot examples.
+            fixed: Whether all questions have the same examples, as in MMLU, instead of examples drawn for each.
+        """
+        if self.from_hub:
+            return self._of_task("arc_challenge", count, shots, chat=False, fixed=fixed)
+        return self._offline_choices(count, shots, fixed)
+
+    def _of_task(self, name: str, count: int, shots: int, *, chat: bool, fixed: bool = False) -> list[Instance]:
         self._manager = self._manager or TaskManager()
         with _working_in(HUB):
             loaded = self._manager.load([name])["tasks"][name]
         loaded.set_config("num_fewshot", shots)
+        if fixed:
+            loaded.sampler = FirstNSampler(list(loaded.fewshot_docs()))
         loaded.set_fewshot_seed(1234)
         loaded.build_all_requests(
             limit=count,
@@ -84,12 +93,15 @@ class Work:
         settings = {"until": ["Q:"], "do_sample": False}
         return [Instance("generate_until", {}, (context, settings), i) for i, context in enumerate(contexts)]
 
-    def _offline_choices(self, count: int, shots: int) -> list[Instance]:
+    def _offline_choices(self, count: int, shots: int, fixed: bool) -> list[Instance]:
         items = _offline("choice.jsonl", count + shots)
-        shown = [f"Question: {item['question']}\nAnswer: {item['choices'][0]}\n\n" for item in items]
+        shown = [
+            f"Question: {item['question']}\nAnswer: {item['choices']['ABCD'.index(item['answer'])]}\n\n"
+            for item in items
+        ]
         requests = []
         for i, item in enumerate(items[:count]):
-            examples = "".join((shown[i + 1 :] + shown[:i])[:shots])
+            examples = "".join(shown[count:] if fixed else (shown[i + 1 :] + shown[:i])[:shots])
             context = f"{examples}Question: {item['question']}\nAnswer:"
             requests += [Instance("loglikelihood", {}, (context, f" {choice}"), i) for choice in item["choices"]]
         return requests
