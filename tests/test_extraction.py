@@ -40,6 +40,19 @@ def test_every_batch_size_and_padding_side_equals_the_papers_loop(kind, side, ba
     if kind == "gemma3_text" and side == "right" and batch_size > 1:
         pairs = make_pairs(7, longest=15)  # a window forgets the last real token behind long right padding
     vectors = extract(model, pairs, METADATA, pad_token_id=257, batch_size=batch_size, padding_side=side)
+    assert_equal_to_the_papers_loop(vectors, model, pairs)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gemma3_text"])
+@pytest.mark.parametrize("header_tokens", [30, 200])
+def test_pairs_that_share_their_examples_equal_the_papers_loop(kind, header_tokens):
+    model, header = build_model(kind), random_texts(1, header_tokens, header_tokens, seed=9)[0].encode()
+    pairs = [TokenPair((*header, *pair.positive), (*header, *pair.negative)) for pair in make_pairs(7)]
+    vectors = extract(model, pairs, METADATA, pad_token_id=257, batch_size=16)
+    assert_equal_to_the_papers_loop(vectors, model, pairs)
+
+
+def assert_equal_to_the_papers_loop(vectors, model, pairs):
     keys, values = oracle_vectors(model, pairs)
     for i in range(4):
         torch.testing.assert_close(vectors.keys[i], keys[i], rtol=1e-4, atol=1e-5)
