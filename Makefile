@@ -12,7 +12,7 @@ help:
 	@echo "make measure  measure the shipped vectors on the held-out open prompts"
 	@echo "make offline  compare baseline, chain-of-thought prompt and steering on the offline suite"
 	@echo "make extraction  measure answer extraction on the labelled corpus"
-	@echo "make bench    time whole runs against the harness's hf model and others (an hour on two cores)"
+	@echo "make bench    time whole runs against the harness's hf model and others (two hours on two cores)"
 	@echo "make clean    remove the virtual environment and build products"
 
 demo: $(INSTALLED)

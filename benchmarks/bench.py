@@ -22,6 +22,8 @@ from typing import Any
 import torch
 import transformers
 from rivals import ANSWER_PROMPT, ANSWER_TOKENS, PaperLM, activation_steered, paper_extraction, stock
+from tables import RESULTS, markdown
+from tables import save as write
 from tqdm import tqdm
 from work import Work
 
@@ -117,6 +119,7 @@ class Bench:
             "arc-10": lambda: self._likelihood(10, 0.10, self.count(8)),
             "arc-10-fixed": lambda: self._likelihood(10, 0.10, self.count(8), fixed=True),
             "arc-25": lambda: self._likelihood(25, 0.05, self.count(4)),
+            "arc-25-fixed": lambda: self._likelihood(25, 0.05, self.count(8), fixed=True),
             "repeats": lambda: self._generation(
                 "self-consistency, 8 repeats, 128 tokens", 0.60, self.count(6), repeats=8, max_gen_toks=128,
                 do_sample=True, temperature=0.7,
@@ -189,24 +192,24 @@ class Bench:
         )  # fmt: skip
 
     def _paper(self) -> Comparison:
-        requests = self.work.word_problems(self.count(16), max_gen_toks=128)
+        requests = self.work.word_problems(self.count(32), max_gen_toks=256)
         ours = self.ours(**STEERING, answer_prompt=ANSWER_PROMPT, answer_tokens=ANSWER_TOKENS)
         theirs = PaperLM(self.loaded.model, self.loaded.tokenizer, self.vectors, BATCH)
         return Comparison(
-            f"the same steered generation, 128 tokens, {len(requests)} requests", "the paper's algorithm", 0.50,
+            f"zero-shot GSM8K, 256 tokens and an answer stage, {len(requests)} requests", "the paper's algorithm", 0.50,
             lambda: ours.generate_until(requests, disable_tqdm=True),
             lambda: theirs.generate_until(requests),
             lambda one, two: f"steered: {_equal(one, two)}/{len(one)} texts equal",
         )  # fmt: skip
 
     def _activation(self) -> Comparison:
-        requests = self.work.word_problems(self.count(32), max_gen_toks=128)
+        requests = self.work.word_problems(self.count(32), max_gen_toks=256)
         ours = self.ours(**STEERING)
         theirs = activation_steered(
             self.loaded.model, self.loaded.tokenizer, BATCH, self.pairs[:10], Path(self.folder.name)
         )
         return Comparison(
-            f"generate_until, zero-shot GSM8K, 128 tokens, {len(requests)} requests", "the harness's `steered`", 0.75,
+            f"generate_until, zero-shot GSM8K, 256 tokens, {len(requests)} requests", "the harness's `steered`", 0.75,
             lambda: ours.generate_until(requests, disable_tqdm=True),
             lambda: theirs.generate_until(requests, disable_tqdm=True),
             lambda *_: "other steering, other texts",
@@ -266,7 +269,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the number of requests")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     transformers.utils.logging.disable_progress_bar()
@@ -277,13 +280,12 @@ def main() -> None:
         for name, build in comparisons.items():
             results[name] = measure(build(), arguments.rounds, bar)
             save(results, arguments.out, bench)
-            bar.write(markdown({name: results[name]}).split("\n")[2])
-    print("\n" + markdown(results))
+            bar.write(table({name: results[name]}).split("\n")[2])
+    print("\n" + table(results))
 
 
 def save(results: dict[str, Result], folder: Path, bench: Bench) -> None:
     """Writes what was measured so far; results of other comparisons in the file stay."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"bench-{bench.loaded.model.device.type}.json"
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"results": {}}
     content["machine"] = {
@@ -296,20 +298,18 @@ def save(results: dict[str, Result], folder: Path, bench: Bench) -> None:
         "items": bench.work.source,
     }
     content["results"] |= {name: asdict(result) | {"ratio": result.ratio} for name, result in results.items()}
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write(path, content)
 
 
-def markdown(results: dict[str, Result]) -> str:
+def table(results: dict[str, Result]) -> str:
     """The table."""
-    lines = ["| work | against | ours, s | theirs, s | ratio | target | outputs |", "|---|---|---|---|---|---|---|"]
+    rows = []
     for result in results.values():
         ours, theirs = statistics.median(result.ours), statistics.median(result.theirs)
-        met = "" if result.ratio <= result.target else " (missed)"
-        lines.append(
-            f"| {result.work} | {result.against} | {ours:.2f} | {theirs:.2f} | {result.ratio:.2f} "
-            f"| {result.target}{met} | {result.agreement} |"
-        )
-    return "\n".join(lines)
+        target = f"{result.target}{'' if result.ratio <= result.target else ' (missed)'}"
+        seconds = [f"{ours:.2f}", f"{theirs:.2f}", f"{result.ratio:.2f}"]
+        rows.append([result.work, result.against, *seconds, target, result.agreement])
+    return markdown(["work", "against", "ours, s", "theirs, s", "ratio", "target", "outputs"], rows)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,35 @@
 """What this machine and this model allow: measured ceilings and the bounds they set on the comparisons.
 
-Counts the multiplications and the bytes that a comparison cannot avoid, measures how fast the machine multiplies and
-reads, and prints the shortest times. `make bench` runs it last. Writes ceilings-cpu.json.
+Measures how fast the machine multiplies and reads. Then runs our side of each comparison once and counts what its
+passes cannot avoid: the products of every token fed, the weights and the cached keys and values read. What these alone
+take at the machine's best rates, over the measured time of the other side, bounds the ratio from below. `make bench`
+runs it last. Writes ceilings-cpu.json; what it held of other comparisons stays.
 """
 
 import argparse
 import json
+import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from rivals import paper_extraction
+import transformers
+from bench import Bench, Comparison
+from tables import RESULTS, markdown, save
 from torch import Tensor
 
-from lm_eval_cachesteer.core.prompts import PromptSettings, TokenPair, build_pairs
-from lm_eval_cachesteer.engine.prefixes import PromptPath, prefix_tree
-from lm_eval_cachesteer.sources.models import load_model
-from lm_eval_cachesteer.sources.resolve import resolve_contrast_set
+from lm_eval_cachesteer.engine.forward import PackedModel
+from lm_eval_cachesteer.engine.passes import Feed
+from lm_eval_cachesteer.engine.storage import RowStore
+
+ROWS = (1, 16, 32, 128, 512, 2048)
+BOUNDED = ("arc-0", "arc-10", "arc-25", "paper", "extraction")
 
 
 def seconds(work: Callable[[], Any], rounds: int = 7) -> float:
@@ -47,55 +56,163 @@ def read_rate() -> float:
     return 4 * array.numel() / seconds(array.sum)
 
 
-def extraction_bound(model: Any, pairs: Sequence[TokenPair], rate: float) -> dict[str, float]:
-    """The shortest time for an extraction at the rate of the model's largest products, against the paper's loop.
+@dataclass
+class Model:
+    """Sizes of a model, in numbers.
 
-    What cannot be avoided: every distinct token through every matrix of the layers. Not counted: attention, norms,
-    activations, anything else.
+    Attributes:
+        in_layers: Parameters of the layers' matrices.
+        in_head: Parameters of the output matrix.
+        per_pair: Multiplications and additions for one token that attends to one other, over all layers.
+        kv_bytes: Keys and values of one token, over all layers.
     """
-    prompts = [side for pair in pairs for side in (pair.positive, pair.negative)]
-    work, distinct = list(prefix_tree([PromptPath(prompt) for prompt in prompts]).children), 0
-    while work:
-        node = work.pop()
-        distinct += len(node.tokens)
-        work += node.children
-    parameters = sum(w.numel() for name, w in model.named_parameters() if w.ndim == 2 and "layers." in name)
-    theirs = seconds(lambda: paper_extraction(model, pairs), rounds=3)
-    bound = 2 * parameters * distinct / rate
+
+    in_layers: int
+    in_head: int
+    per_pair: int
+    kv_bytes: int
+
+    @classmethod
+    def of(cls, model: Any) -> "Model":
+        """Reads the sizes from a model."""
+        config = model.config
+        return cls(
+            sum(w.numel() for name, w in model.named_parameters() if w.ndim == 2 and "layers." in name),
+            model.get_output_embeddings().weight.numel(),
+            4 * config.hidden_size * config.num_hidden_layers,
+            8 * config.num_key_value_heads * config.head_dim * config.num_hidden_layers,
+        )
+
+
+@dataclass
+class Machine:
+    """What the machine can do at best: operations and bytes in a second."""
+
+    operations: float
+    bytes: float
+
+
+@dataclass
+class Counted:
+    """What the passes of one run cannot avoid.
+
+    Attributes:
+        passes: Calls of the model.
+        tokens: Tokens fed.
+        operations: Multiplications and additions.
+        bytes: Weights, keys and values read.
+        seconds: The least time: of each pass, the larger one of its operations' and its bytes' time.
+    """
+
+    passes: int = 0
+    tokens: int = 0
+    operations: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def add(self, model: Model, machine: Machine, rows: Sequence[tuple[int, int]], predicted: int) -> None:
+        """Counts one pass of rows given as (tokens fed, tokens before them)."""
+        tokens = sum(fed for fed, _ in rows)
+        pairs = sum(fed * before + fed * (fed + 1) // 2 for fed, before in rows)
+        operations = 2 * model.in_layers * tokens + 2 * model.in_head * predicted + model.per_pair * pairs
+        read = 4 * (model.in_layers + model.in_head) + model.kv_bytes * sum(before for _, before in rows)
+        self.passes, self.tokens = self.passes + 1, self.tokens + tokens
+        self.operations, self.bytes = self.operations + operations, self.bytes + read
+        self.seconds += max(operations / machine.operations, read / machine.bytes)
+
+
+@contextmanager
+def counting(model: Model, machine: Machine) -> Iterator[Counted]:
+    """Counts what packed passes do while the block lasts."""
+    counted, feed = Counted(), PackedModel.feed
+
+    def counted_feed(
+        self: PackedModel, store: RowStore, feeds: Sequence[Feed], wanted: Sequence[int] | None = None
+    ) -> Tensor:
+        before = [store.lengths[f.slot] + (f.prefix.end if f.prefix is not None else 0) for f in feeds]
+        logits = feed(self, store, feeds, wanted)
+        if store.slots > 1 or len(feeds[0].tokens) > 1:  # not the token fed to learn the size of a token
+            rows = [(len(f.tokens), b) for f, b in zip(feeds, before, strict=True)]
+            counted.add(model, machine, rows, max(1, len(feeds) if wanted is None else len(wanted)))
+        return logits
+
+    PackedModel.feed = counted_feed  # type: ignore[method-assign]
+    try:
+        yield counted
+    finally:
+        PackedModel.feed = feed  # type: ignore[method-assign]
+
+
+def bound(comparison: Comparison, model: Model, machine: Machine, rounds: int) -> dict[str, Any]:
+    """The least ratio that our passes allow, beside the measured one."""
+    with counting(model, machine) as counted:
+        comparison.ours()
+    sides = {"ours": comparison.ours, "theirs": comparison.theirs}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, run in sides.items():
+            started = time.perf_counter()
+            run()
+            times[side].append(time.perf_counter() - started)
+    ours, theirs = (statistics.median(times[side]) for side in sides)
     return {
-        "tokens": sum(map(len, prompts)),
-        "tokens_without_shared_beginnings": distinct,
-        "bound_seconds": bound,
-        "papers_loop_seconds": theirs,
-        "bound_ratio": bound / theirs,
+        "work": comparison.work,
+        "against": comparison.against,
+        "target": comparison.target,
+        **asdict(counted),
+        "ours_seconds": ours,
+        "theirs_seconds": theirs,
+        "bound_ratio": counted.seconds / theirs,
+        "ratio": ours / theirs,
     }
 
 
 def main() -> None:
     """Measures, counts, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the results")
-    parser.add_argument("--pairs", type=int, default=20, help="contrast pairs of the extraction bound")
+    parser.add_argument("--only", nargs="+", default=BOUNDED, help="names of comparisons")
+    parser.add_argument("--rounds", type=int, default=1, help="timed runs of each side")
+    parser.add_argument("--scale", type=float, default=0.5, help="factor on the number of requests")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
-    loaded = load_model(device="cpu", dtype="float32")
-    model = loaded.model
+    logging.disable(logging.WARNING)
+    transformers.utils.logging.disable_progress_bar()
+    bench = Bench("cpu", "float32", arguments.scale)
+    model = Model.of(bench.loaded.model)
     with torch.inference_mode():
-        weights = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-        rates = {rows: product_rate(weights, rows) for rows in (1, 16, 32, 128, 512, 2048)}
-        pairs = build_pairs(resolve_contrast_set("stepwise"), loaded.tokenizer, PromptSettings(fewshot=5))
-        head = model.get_output_embeddings().weight
-        bytes_of_weights = 4 * (sum(w.numel() for w in weights) + head.numel())
+        weights = [p for name, p in bench.loaded.model.named_parameters() if p.ndim == 2 and "embed" not in name]
+        rates = {rows: product_rate(weights, rows) for rows in ROWS}
         reading = read_rate()
-        measured = {
-            "product_gflops_by_rows": {rows: rate / 1e9 for rows, rate in rates.items()},
-            "read_gb_per_second": reading / 1e9,
-            "weights_gb": bytes_of_weights / 1e9,
-            "decode_step_bound_ms": 1000 * bytes_of_weights / reading,
-            "extraction": extraction_bound(model, pairs[: arguments.pairs], max(rates.values())),
-        }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "ceilings-cpu.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(measured, indent=2))
+    machine = Machine(max(rates.values()), reading)
+    measured: dict[str, Any] = {
+        "product_gflops_by_rows": {rows: rate / 1e9 for rows, rate in rates.items()},
+        "read_gb_per_second": reading / 1e9,
+        "weights_gb": 4 * (model.in_layers + model.in_head) / 1e9,
+        "decode_step_bound_ms": 1000 * 4 * (model.in_layers + model.in_head) / reading,
+    }
+    path = arguments.out / "ceilings-cpu.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    measured["bounds"] = earlier.get("bounds", {})
+    comparisons = bench.comparisons()
+    for name in arguments.only:
+        measured["bounds"][name] = bound(comparisons[name](), model, machine, arguments.rounds)
+        save(path, measured)
+    print(json.dumps({name: found for name, found in measured.items() if name != "bounds"}, indent=2))
+    print(
+        markdown(
+            ["work", "tokens fed", "passes", "bound, s", "ours, s", "theirs, s", "least ratio", "ratio", "target"],
+            [
+                [
+                    found["work"],
+                    found["tokens"],
+                    found["passes"],
+                    *(f"{found[name]:.1f}" for name in ("seconds", "ours_seconds", "theirs_seconds")),
+                    *(f"{found[name]:.2f}" for name in ("bound_ratio", "ratio", "target")),
+                ]
+                for found in (measured["bounds"][name] for name in arguments.only)
+            ],
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from tables import RESULTS
 
 
 def main() -> None:
     """Draws one file of results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, nargs="?", default=Path(__file__).parent / "results" / "bench-cpu.json")
+    parser.add_argument("results", type=Path, nargs="?", default=RESULTS / "bench-cpu.json")
     path = parser.parse_args().results
     content = json.loads(path.read_text(encoding="utf-8"))
     rows = list(content["results"].values())[::-1]

@@ -1,11 +1,12 @@
 """Measures cost against size: time and peak memory of 50, 200 and 800 requests, each in a process of its own.
 
-`make bench` runs it after the comparisons. Writes scaling-DEVICE.json.
+`make bench` runs it after the comparisons. Writes scaling-cpu.json.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -14,8 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tables import RESULTS, markdown, save
+
 SIZES = (50, 200, 800)
-NEW_TOKENS = 16
+NEW_TOKENS = 24
+BATCH = 16
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", nargs=2, metavar=("KIND", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each size, medians are reported")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(run(arguments.one[0], int(arguments.one[1]))))
@@ -38,9 +42,23 @@ def main() -> None:
             size: {name: statistics.median(run[name] for run in found) for name in found[0]}
             for size, found in runs.items()
         }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "scaling-cpu.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    print(markdown(measured))
+    save(arguments.out / "scaling-cpu.json", measured)
+    print(
+        markdown(
+            ["work", "requests", "seconds", "ms for one", "peak memory, GiB"],
+            [
+                [
+                    kind,
+                    size,
+                    f"{found['seconds']:.1f}",
+                    f"{1000 * found['seconds_per_request']:.0f}",
+                    f"{found['peak_gib']:.2f}",
+                ]
+                for kind, by_size in measured.items()
+                for size, found in by_size.items()
+            ],
+        )
+    )
 
 
 def in_a_process(kind: str, size: int) -> dict[str, float]:
@@ -60,17 +78,17 @@ def run(kind: str, size: int) -> dict[str, float]:
 
     loaded = load_model(device="cpu", dtype="float32")
     lm = CacheSteerLM(
-        loaded.model, tokenizer=loaded.tokenizer, batch_size=16, device="cpu", vectors="stepwise", kv_memory=2
+        loaded.model, tokenizer=loaded.tokenizer, batch_size=BATCH, device="cpu", vectors="stepwise", kv_memory=2
     )
     work = Work(lm)
 
     if kind == "loglikelihood":
-        whole = work.choices(-(-min(size, 800) // 4), shots=0)
+        smallest = work.choices(-(-SIZES[0] // 4), shots=0)[: SIZES[0]]
     else:
-        whole = work.word_problems(min(size, 200), max_gen_toks=NEW_TOKENS)
+        smallest = work.word_problems(SIZES[0], max_gen_toks=NEW_TOKENS)
     answer = getattr(lm, kind)
-    answer(whole[:16], disable_tqdm=True)
-    all_requests = [variant(whole[i % len(whole)], i // len(whole)) for i in range(size)]
+    answer(smallest[:BATCH], disable_tqdm=True)
+    all_requests = [variant(smallest[i % len(smallest)], i // len(smallest)) for i in range(size)]
     started = time.perf_counter()
     answer(all_requests, disable_tqdm=True)
     seconds = time.perf_counter() - started
@@ -82,21 +100,9 @@ def run(kind: str, size: int) -> dict[str, float]:
 
 
 def variant(request: Any, number: int) -> Any:
-    """The request, or another like it whose question starts differently."""
-    context = request.args[0].replace("Question:", f"Question {number}:") if number else request.args[0]
+    """The request, or another of its length whose question starts differently, so that the two share nothing more."""
+    context = re.sub(r"\b(Q|Question):", rf"\1 {number}:", request.args[0]) if number else request.args[0]
     return type(request)(request.request_type, {}, (context, *request.args[1:]), number)
-
-
-def markdown(measured: dict[str, dict[int, dict[str, float]]]) -> str:
-    """The table."""
-    lines = ["| work | requests | seconds | ms for one | peak memory, GiB |", "|---|---|---|---|---|"]
-    for kind, by_size in measured.items():
-        for size, found in by_size.items():
-            lines.append(
-                f"| {kind} | {size} | {found['seconds']:.1f} | {1000 * found['seconds_per_request']:.0f} "
-                f"| {found['peak_gib']:.2f} |"
-            )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
