@@ -35,3 +35,7 @@ class EmbeddedModelError(CachesteerError):
 
 class ResponseCacheError(CachesteerError):
     """A response cache file belongs to a run with other steering settings."""
+
+
+class ResultsError(CachesteerError):
+    """Results of runs cannot be read, or do not belong together."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import CachesteerError
-from . import demo, extract, inspect, prepare, tasks_path, vectors
+from . import compare, demo, extract, inspect, prepare, tasks_path, vectors
 
 app = typer.Typer(
     name="cachesteer",
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("prepare")(prepare.prepare)
 app.command("extract")(extract.extract)
+app.command("compare")(compare.compare)
 app.command("inspect")(inspect.inspect)
 app.command("vectors")(vectors.vectors)
 app.command("tasks-path")(tasks_path.tasks_path)
