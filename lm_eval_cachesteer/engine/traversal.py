@@ -76,7 +76,7 @@ class TreeRun:
         store = RowStore(len(chunk), max(_held(prefix) + len(node.tokens) for node, prefix in chunk))
         feeds = []
         for slot, (node, prefix) in enumerate(chunk):
-            if prefix is not None and not is_read_together(prefix.end):
+            if prefix is not None and _held(prefix):
                 store.adopt(slot, prefix)
                 prefix = None
             feeds.append(Feed(node.tokens, slot, prefix))

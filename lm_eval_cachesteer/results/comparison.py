@@ -10,11 +10,10 @@ from typing import Any, Literal
 from scipy.stats import norm
 
 from ..errors import ResultsError
-from ..stats import PairedDifference, compare_paired, holm
+from ..stats import SIGNIFICANCE, PairedDifference, compare_paired, holm
 from .runs import Run
 from .samples import Key, Samples, read_samples
 
-SIGNIFICANCE = 0.05
 # Metrics that say whether an answer is right; what is compared if nothing else is asked for.
 SCORES = frozenset(
     (

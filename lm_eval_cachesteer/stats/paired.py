@@ -4,20 +4,17 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from ..errors import ArgumentError
 from .binary import adjusted_interval, mcnemar
-from .bootstrap import deviations
+from .bootstrap import Array, deviations
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
 POWER = 0.8
 # With fewer independent documents, normal approximations are weak.
 FEW_DOCUMENTS = 200
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
