@@ -98,6 +98,7 @@ def test_greedy_texts_do_not_depend_on_the_batch(prompts):
         {"batch_size": 16},
         {"batch_size": "auto"},
         {"batch_size": 16, "share_prefixes": False},
+        {"batch_size": 16, "draft_tokens": 0},
         {"batch_size": 4, "engine": "generate"},
     ):
         lm = build(vectors="stepwise", **arguments)

@@ -5,10 +5,11 @@ generator of its own.
 """
 
 import hashlib
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,6 +64,25 @@ class Row:
     processors: LogitsProcessorList
     tokens: list[int] = field(default_factory=list)
     near_tie: bool = False
+    _draws: list[float] = field(default_factory=list)
+
+    def draws(self, count: int) -> list[float]:
+        """Random numbers in [0, 1) for the next tokens, the same however many are asked for at a time."""
+        self._draws += (self.generator.random() for _ in range(count - len(self._draws)))
+        return self._draws[:count]
+
+    def append(self, choice: "Choice") -> None:
+        """Takes a token into the response."""
+        self.tokens.append(choice.token)
+        self.near_tie |= choice.near_tie
+        del self._draws[:1]
+
+
+class Choice(NamedTuple):
+    """A chosen token, and whether it was too close to be independent of rounding."""
+
+    token: int
+    near_tie: bool
 
 
 class TokenChoice:
@@ -113,40 +133,63 @@ class TokenChoice:
         )
         return Row(prompt, random.Random(seed), processors)  # noqa: S311 - sampling, not secrets
 
-    def choose(self, logits: Tensor, rows: Sequence[Row]) -> list[int]:
-        """Chooses one token for each row.
+    def choose(
+        self, logits: Tensor, rows: Sequence[Row], drafts: Sequence[Sequence[int]] | None = None
+    ) -> list[list[Choice]]:
+        """Chooses the next tokens of each row.
 
         Args:
-            logits: (rows, vocab); overwritten.
-            rows: The rows, whose near_tie is updated.
+            logits: (tokens, vocab) after each row's newest token and, in order, after each token of its draft;
+                overwritten.
+            rows: The rows.
+            drafts: Guessed next tokens of each row; None for no guesses.
+
+        Returns:
+            For each row, its next token, preceded by those of its draft that were chosen as well.
         """
-        scores = self._processed(logits.float(), rows)
+        drafts = drafts or [()] * len(rows)
+        choices = iter(self._each(logits, rows, drafts))
+        return [_agreed(list(itertools.islice(choices, len(draft) + 1)), draft) for draft in drafts]
+
+    def _each(self, logits: Tensor, rows: Sequence[Row], drafts: Sequence[Sequence[int]]) -> list[Choice]:
+        scores = self._processed(logits.float(), rows, drafts)
         if not self.samples:
             best, tokens = scores.max(dim=-1, keepdim=True)
             second = scores.scatter_(1, tokens, -torch.inf).amax(dim=-1, keepdim=True)
             ties = second >= best - _margin(best, logits.dtype)
-            for row, tie in zip(rows, ties[:, 0].tolist(), strict=True):
-                row.near_tie |= tie
-            return list(tokens[:, 0].tolist())
+            return [Choice(*found) for found in zip(tokens[:, 0].tolist(), ties[:, 0].tolist(), strict=True)]
         cumulative = scores.softmax(dim=-1).double().cumsum(dim=-1)
-        draws = torch.tensor([row.generator.random() for row in rows], dtype=torch.float64, device=scores.device)
+        numbers = [draw for row, draft in zip(rows, drafts, strict=True) for draw in row.draws(len(draft) + 1)]
+        draws = torch.tensor(numbers, dtype=torch.float64, device=scores.device)
         drawn = torch.searchsorted(cumulative, draws[:, None] * cumulative[:, -1:], right=True)
-        return drawn[:, 0].clamp(max=scores.shape[1] - 1).tolist()
+        return [Choice(token, False) for token in drawn[:, 0].clamp(max=scores.shape[1] - 1).tolist()]
 
-    def _processed(self, scores: Tensor, rows: Sequence[Row]) -> Tensor:
+    def _processed(self, scores: Tensor, rows: Sequence[Row], drafts: Sequence[Sequence[int]]) -> Tensor:
         processors = rows[0].processors
         if not processors:
             return scores
         if all(type(processor) in _PLAIN_WARPERS for processor in processors):
             processed: Tensor = processors(None, scores)
             return processed
-        device = scores.device
+        histories = [
+            (row, [*row.prompt, *row.tokens, *draft[:guessed]])
+            for row, draft in zip(rows, drafts, strict=True)
+            for guessed in range(len(draft) + 1)
+        ]
         return torch.cat(
             [
-                row.processors(torch.tensor([[*row.prompt, *row.tokens]], device=device), scores[i : i + 1])
-                for i, row in enumerate(rows)
+                row.processors(torch.tensor([history], device=scores.device), scores[i : i + 1])
+                for i, (row, history) in enumerate(histories)
             ]
         )
+
+
+def _agreed(choices: list[Choice], draft: Sequence[int]) -> list[Choice]:
+    """The choices up to the first that differs from the draft, that one included."""
+    agreed = 0
+    while agreed < len(draft) and choices[agreed].token == draft[agreed]:
+        agreed += 1
+    return choices[: agreed + 1]
 
 
 def _generation_config(model: PreTrainedModel, settings: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:

@@ -11,11 +11,12 @@ from typing import TypeVar
 import torch
 
 from ..core.edit import CacheEdit
-from .choosing import Row, TokenChoice
+from .choosing import Choice, Row, TokenChoice
 from .compiled import COLUMNS, CompiledDecode
+from .drafting import Drafter
 from .editing import edit_rows
 from .forward import PackedModel
-from .limits import Limits, tokens_in_a_pass
+from .limits import Limits, tokens_in_a_pass, tokens_in_a_step
 from .passes import Feed
 from .prefixes import PrefixNode, PromptPath, pays, prefix_tree
 from .stopping import StopRule
@@ -62,6 +63,7 @@ class Decoder:
         choice: How tokens are chosen.
         stop: When responses end.
         compiled: Compiled decode steps; None for the model's own.
+        most_drafted: Longest draft of a row; 0 for none.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Decoder:
         choice: TokenChoice,
         stop: StopRule,
         compiled: CompiledDecode | None = None,
+        most_drafted: int = 0,
     ) -> None:
         self.packed = packed
         self.edit = edit
@@ -79,6 +82,7 @@ class Decoder:
         self.choice = choice
         self.stop = stop
         self.compiled = compiled
+        self.most_drafted = 0 if compiled is not None else most_drafted  # compiled steps feed one token to each row
         self.most_prefilled = tokens_in_a_pass(packed.device)
 
     @torch.inference_mode()
@@ -160,6 +164,12 @@ class _Active:
     row: Row
     prefix: Segment | None
     new_tokens: int
+    drafter: Drafter
+
+    @property
+    def newest(self) -> int:
+        """The token to be fed next."""
+        return self.row.tokens[-1] if self.row.tokens else self.row.prompt[-1]
 
 
 class _Batch:
@@ -204,13 +214,15 @@ class _Batch:
         self._prefill_shared(admitted)
         for prompt in admitted:
             request = self.requests[prompt.index]
-            row = self.decoder.choice.row([*request.path.tokens, request.last], self.numbers[prompt.index])
+            tokens = [*request.path.tokens, request.last]
+            row = self.decoder.choice.row(tokens, self.numbers[prompt.index])
+            drafter = Drafter(tokens, self.decoder.most_drafted)
             prefix = prompt.shared[-1].segment if prompt.shared else None
             self.store.lengths[len(self.active)] = 0
             if prefix is not None and self._is_copied(prompt):
                 self.store.adopt(len(self.active), prefix)
                 prefix = None
-            self.active.append(_Active(prompt.index, row, prefix, request.new_tokens))
+            self.active.append(_Active(prompt.index, row, prefix, request.new_tokens, drafter))
         self._prefill_own(admitted)
         for prompt in admitted:
             for shared in prompt.shared:
@@ -287,20 +299,40 @@ class _Batch:
     # Decoding ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[tuple[int, Response]]:
-        """Decodes one token for every active row; returns the responses that ended with it."""
-        newest = [active.row.tokens[-1] if active.row.tokens else active.row.prompt[-1] for active in self.active]
+        """Decodes a token for every active row, and drafted ones that hold; returns the responses that ended."""
+        drafts = self._drafts()
         if self.decoder.compiled is not None:
-            logits = self.decoder.compiled.step(self.store, newest)
+            logits = self.decoder.compiled.step(self.store, [active.newest for active in self.active])
         else:
-            feeds = [Feed([token], slot, self.active[slot].prefix) for slot, token in enumerate(newest)]
-            logits = self.decoder.packed.feed(self.store, feeds)
-        tokens = self.decoder.choice.choose(logits, [active.row for active in self.active])
-        for active, token in zip(self.active, tokens, strict=True):
-            active.row.tokens.append(token)
-        return [self._end(slot) for slot in reversed(range(len(self.active))) if self._has_ended(self.active[slot])]
+            feeds = [Feed([a.newest, *drafts[slot]], slot, a.prefix) for slot, a in enumerate(self.active)]
+            logits = self.decoder.packed.feed(self.store, feeds, range(sum(len(feed.tokens) for feed in feeds)))
+        chosen = self.decoder.choice.choose(logits, [active.row for active in self.active], drafts)
+        ended = [slot for slot, choices in enumerate(chosen) if self._take(slot, choices, len(drafts[slot]))]
+        return [self._end(slot) for slot in reversed(ended)]
 
-    def _has_ended(self, active: _Active) -> bool:
-        return len(active.row.tokens) >= active.new_tokens or self.decoder.stop.ended(active.row.tokens)
+    def _drafts(self) -> list[list[int]]:
+        """What each row guesses, as much as one pass may hold."""
+        room = tokens_in_a_step(self.decoder.packed.device) - len(self.active)
+        drafts: list[list[int]] = [[] for _ in self.active]
+        for slot in sorted(range(len(self.active)), key=lambda slot: -self.active[slot].drafter.wanted):
+            active = self.active[slot]
+            most = min(room, active.new_tokens - len(active.row.tokens) - 1)
+            if most > 0:
+                drafts[slot] = active.drafter.draft(most)
+                room -= len(drafts[slot])
+        return drafts
+
+    def _take(self, slot: int, choices: Sequence[Choice], drafted: int) -> bool:
+        """Takes chosen tokens into a row; returns whether its response ended. What was drafted wrongly is forgotten."""
+        active = self.active[slot]
+        self.store.lengths[slot] -= drafted + 1 - len(choices)
+        active.drafter.judge(drafted, len(choices) - 1)
+        active.drafter.extend([choice.token for choice in choices])
+        for choice in choices:
+            active.row.append(choice)
+            if len(active.row.tokens) >= active.new_tokens or self.decoder.stop.ended(active.row.tokens):
+                return True
+        return False
 
     def _end(self, slot: int) -> tuple[int, Response]:
         """Takes a row out; the last row takes its slot, so that rows lie side by side."""

@@ -19,6 +19,9 @@ _GIB = 1 << 30
 # New tokens in one pass over prompts: enough for full speed, few enough for a CPU's caches and allocator.
 _PASS_TOKENS_ON_CPU = 1024
 _PASS_TOKENS = 16384
+# New tokens in one decode step, drafts included: with more a CPU is at full speed, and each costs its share.
+_STEP_TOKENS_ON_CPU = 64
+_STEP_TOKENS = 512
 
 
 @dataclass
@@ -74,6 +77,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 def tokens_in_a_pass(device: torch.device) -> int:
     """New tokens that one pass over prompts should hold."""
     return _PASS_TOKENS_ON_CPU if device.type == "cpu" else _PASS_TOKENS
+
+
+def tokens_in_a_step(device: torch.device) -> int:
+    """New tokens that one decode step may hold with drafts; rows alone may be more."""
+    return _STEP_TOKENS_ON_CPU if device.type == "cpu" else _STEP_TOKENS
 
 
 def default_kv_bytes(device: torch.device) -> int:

@@ -15,6 +15,8 @@ from .storage import RowStore, Segment, on_device
 
 # Rows attend to their own tokens together, padded to the longest; shorter ones than this share of it go apart.
 _SIMILAR_LENGTH = 0.75
+# Rows that are fed no more than this, in decode steps, always attend together.
+_FEW_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,17 @@ class RowGroup:
         Returns:
             (tokens, heads, head_dim of the values).
         """
-        heads, groups, tokens, _ = query.shape
+        heads, groups, _, _ = query.shape
         keys, values = self._kept(layer, self.columns)
-        if self.longest == 1:  # the heads of a group are the queries
-            mask = self._mask(0, 1, self.columns, scoring.window)
+        if self.longest <= _FEW_TOKENS:  # the heads of a group are further queries, so that keys are read once for all
+            mask = self._mask(0, self.longest, self.columns, scoring.window)
+            if mask is not None:
+                mask = mask.expand(-1, -1, groups if self.longest > 1 else 1, -1, -1).flatten(2, 3).to(query.dtype)
             output = F.scaled_dot_product_attention(
-                query.permute(2, 0, 1, 3),
-                keys,
-                values,
-                attn_mask=None if mask is None else mask[:, 0].to(query.dtype),
-                scale=scoring.scale,
+                self._padded(query).flatten(2, 3), keys, values, attn_mask=mask, scale=scoring.scale
             )
-            return output.reshape(tokens, heads * groups, -1)
+            by_token = output.reshape(self.rows, heads, groups, self.longest, -1).permute(0, 3, 1, 2, 4)
+            return self._unpadded(by_token.flatten(2, 3))
         causal = self._is_causal(scoring)
         mask = None if causal else self._mask(0, self.longest, self.columns, scoring.window)
         output = F.scaled_dot_product_attention(
@@ -272,7 +273,8 @@ def _runs_of_similar_length(counts: Sequence[int]) -> list[tuple[int, int]]:
     """Splits rows, in order, where lengths differ too much to pad them together."""
     runs, start, shortest, longest = [], 0, counts[0], counts[0]
     for row, count in enumerate(counts):
-        if min(shortest, count) < _SIMILAR_LENGTH * max(longest, count) - 1:
+        most = max(longest, count)
+        if most > _FEW_TOKENS and min(shortest, count) < _SIMILAR_LENGTH * most - 1:
             runs.append((start, row))
             start, shortest, longest = row, count, count
         shortest, longest = min(shortest, count), max(longest, count)

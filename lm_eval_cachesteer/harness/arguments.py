@@ -33,6 +33,7 @@ ALLOWED = {
     "kv_memory": "GiB for cached keys and values, a number above 0, such as 4",
     "share_prefixes": "true or false",
     "compile": "true or false",
+    "draft_tokens": "a whole number of at least 0; 0 for no drafts",
 }
 
 # Documented arguments of from_pretrained that it takes through **kwargs.
@@ -128,12 +129,14 @@ class EngineArguments:
         kv_memory: GiB for cached keys and values; None for half of the free memory.
         share_prefixes: Whether what requests have in common is prefilled once.
         compile: Whether decode steps run through torch.compile.
+        draft_tokens: Longest guess of a response's next tokens that is checked in one pass.
     """
 
     engine: str = "auto"
     kv_memory: float | None = None
     share_prefixes: bool = True
     compile: bool = False
+    draft_tokens: int = 4
 
     def __post_init__(self) -> None:
         checks = {
@@ -141,6 +144,7 @@ class EngineArguments:
             "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
             "share_prefixes": isinstance(self.share_prefixes, bool),
             "compile": isinstance(self.compile, bool),
+            "draft_tokens": _is_whole(self.draft_tokens) and self.draft_tokens >= 0,
         }
         _refuse(self, checks)
 

@@ -188,7 +188,8 @@ class Responder:
 
     def _decoder(self, packed: PackedModel, steered: bool, choice: TokenChoice, settings: Settings) -> Decoder:
         stop = StopRule(choice.end_tokens, settings.stop, self.lm.tokenizer)
-        return Decoder(packed, self.plan.edit if steered else None, self.lm.limits, choice, stop, self.lm.compiled)
+        edit, drafted = self.plan.edit if steered else None, self.lm.engine.draft_tokens
+        return Decoder(packed, edit, self.lm.limits, choice, stop, self.lm.compiled, drafted)
 
     def _generate_plainly(
         self, prompts: Sequence[tuple[Tokens, Tokens]], steered: bool, settings: Settings

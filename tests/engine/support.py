@@ -37,6 +37,7 @@ def decode(model, prompts, edit=None, *, rows=4, kv_bytes=PLENTY, share=True, ne
         choice,
         more.pop("stop", StopRule(choice.end_tokens, [], None)),
         more.pop("compiled", None),
+        more.pop("drafted", 0),
     )
     lengths = new_tokens if isinstance(new_tokens, list) else [new_tokens] * len(prompts)
     requests = [

@@ -94,15 +94,63 @@ class TestNearTies:
         row = choice.row([1, 2], 0)
         logits = torch.full((1, 258), -5.0)
         logits[0, 7], logits[0, 9] = 1.0, 1.0 - gap
-        assert choice.choose(logits, [row]) == [7]
+        [[chosen]] = choice.choose(logits, [row])
+        assert chosen == (7, marked)
+        row.append(chosen)
         assert row.near_tie == marked
 
     def test_once_marked_stays_marked(self, llama):
         choice = TokenChoice(llama, NEUTRAL)
         row = choice.row([1, 2], 0)
-        choice.choose(torch.zeros(1, 258), [row])
-        choice.choose(torch.arange(258.0)[None], [row])
+        for logits in (torch.zeros(1, 258), torch.arange(258.0)[None]):
+            row.append(choice.choose(logits, [row])[0][0])
         assert row.near_tie
+
+
+class TestDrafts:
+    """Guessed tokens are kept as far as the model chooses them too."""
+
+    @staticmethod
+    def logits_of(*tokens):
+        return torch.stack([torch.full((258,), -5.0).scatter(0, torch.tensor(token), 1.0) for token in tokens])
+
+    @pytest.mark.parametrize(
+        ("draft", "kept"),
+        [([], [7]), ([7, 8], [7, 8, 9]), ([7, 3], [7, 8]), ([3, 8], [7]), ([7, 8, 9, 3], [7, 8, 9, 1])],
+    )
+    def test_up_to_the_first_that_is_wrong(self, llama, draft, kept):
+        choice = TokenChoice(llama, NEUTRAL)
+        rows = [choice.row([1, 2], 0), choice.row([1, 2], 1)]
+        logits = self.logits_of(*[7, 8, 9, 1, 2][: len(draft) + 1], 50)  # the second row has no draft
+        chosen = choice.choose(logits, rows, [draft, []])
+        assert [[token for token, _ in choices] for choices in chosen] == [kept, [50]]
+
+    def test_processors_see_the_guessed_tokens(self, llama):
+        """A token that was just drafted is penalized after it, not before."""
+        choice = TokenChoice(llama, {"do_sample": False, "eos_token_id": None, "repetition_penalty": 10.0})
+        logits = torch.zeros(2, 258)
+        logits[:, 7], logits[:, 8] = 2.0, 1.0
+        [chosen] = choice.choose(logits, [choice.row([1, 2], 0)], [[7]])
+        assert [token for token, _ in chosen] == [7, 8]
+
+    def test_a_token_s_random_number_does_not_depend_on_drafts(self, llama):
+        choice = TokenChoice(llama, {"do_sample": True, "eos_token_id": None}, seed=3)
+        torch.manual_seed(0)
+        logits = torch.randn(6, 258)
+        alone = choice.row([1, 2], 0)
+        expected = []
+        for i in range(6):
+            [[chosen]] = choice.choose(logits[i : i + 1].clone(), [alone])
+            alone.append(chosen)
+            expected.append(chosen.token)
+        row, found = choice.row([1, 2], 0), []
+        for length in (3, 2, 0):  # drafts that turn out wrong at their last token
+            draft = [*expected[len(found) : len(found) + length - 1], 257][:length]
+            [choices] = choice.choose(logits[len(found) : len(found) + length + 1].clone(), [row], [draft])
+            for chosen in choices:
+                row.append(chosen)
+            found += [chosen.token for chosen in choices]
+        assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ def case(request):
 
 
 @pytest.mark.parametrize("rows", [1, 4, 16])
-@pytest.mark.parametrize("share", [True, False])
-def test_responses_equal_the_oracle_token_for_token(case, rows, share):
+@pytest.mark.parametrize(("share", "drafted"), [(True, 0), (False, 0), (True, 4), (False, 7)])
+def test_responses_equal_the_oracle_token_for_token(case, rows, share, drafted):
     model, edit, prompts, lengths, expected = case
-    found = decode(model, prompts, edit, rows=rows, share=share, new_tokens=lengths)
+    found = decode(model, prompts, edit, rows=rows, share=share, drafted=drafted, new_tokens=lengths)
     assert [response.tokens for response in found] == expected
     plain = decode(model, prompts, rows=rows, share=share, new_tokens=lengths)
     unsteered = [oracle.greedy(model, p, {}, {}, n) for p, n in zip(prompts, lengths, strict=True)]
@@ -129,6 +129,26 @@ class TestWork:
     def test_repeats_of_a_prompt_feed_it_once(self, llama, fed):
         decode(llama, [list(range(50))] * 8, rows=8, new_tokens=1)
         assert sum(fed) - 1 == 49 + 8
+
+    def test_drafts_save_passes(self, fed):
+        """A response that runs into a loop: the oracle's tokens, in fewer passes."""
+        model, prompt = build_model("gpt2"), [5, 6, 7, 8] * 5
+        expected = oracle.greedy(model, prompt, {}, {}, 40)
+        assert len(set(expected[:20])) < 5
+        passes = {}
+        for drafted in (0, 4):
+            fed.clear()
+            [response] = decode(model, [prompt], new_tokens=40, drafted=drafted)
+            assert response.tokens == expected
+            passes[drafted] = len(fed) - 2  # one measures a token's memory, one is the prefill
+        assert passes[0] == 40
+        assert passes[4] < 15
+
+    def test_a_draft_never_runs_over_the_response_s_length(self, llama):
+        prompt = [5, 6, 7, 8] * 5
+        for new_tokens in (1, 2, 3, 5):
+            [response] = decode(llama, [prompt], new_tokens=new_tokens, drafted=4)
+            assert response.tokens == oracle.greedy(llama, prompt, {}, {}, new_tokens)
 
     def test_rows_that_end_leave_the_batch(self, llama, fed):
         prompts = [[i, i + 1, i + 2] for i in range(4)]

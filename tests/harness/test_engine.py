@@ -28,9 +28,9 @@ def steered(backend, vectors_file):
 
 @pytest.mark.parametrize("engine", ["auto", "generate"])
 @pytest.mark.parametrize("batch_size", [1, 4, 16, "auto"])
-@pytest.mark.parametrize("share_prefixes", [True, False])
-def test_greedy_texts_and_scores_are_the_same(steered, engine, batch_size, share_prefixes):
-    lm = steered(engine=engine, batch_size=batch_size, share_prefixes=share_prefixes)
+@pytest.mark.parametrize(("share_prefixes", "draft_tokens"), [(True, 4), (False, 4), (True, 0)])
+def test_greedy_texts_and_scores_are_the_same(steered, engine, batch_size, share_prefixes, draft_tokens):
+    lm = steered(engine=engine, batch_size=batch_size, share_prefixes=share_prefixes, draft_tokens=draft_tokens)
     reference = steered()
     assert lm.generate_until(generation(texts())) == reference.generate_until(generation(texts()))
     pairs = [(text, choice) for text in texts() for choice in (" yes", " no", " yet")]
@@ -44,8 +44,8 @@ def test_greedy_texts_and_scores_are_the_same(steered, engine, batch_size, share
     assert lm.counts.summary() == reference.counts.summary()
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 16])
-def test_a_seed_gives_the_same_sampled_text_in_any_batch_and_order(steered, batch_size):
+@pytest.mark.parametrize(("batch_size", "draft_tokens"), [(1, 4), (4, 0), (4, 9), (16, 4)])
+def test_a_seed_gives_the_same_sampled_text_in_any_batch_and_order(steered, batch_size, draft_tokens):
     requests = generation([*texts(), *texts()[:3]], **SAMPLED)
     torch.manual_seed(7)
     expected = steered(batch_size=5).generate_until(requests)
@@ -53,7 +53,7 @@ def test_a_seed_gives_the_same_sampled_text_in_any_batch_and_order(steered, batc
     random.Random(2).shuffle(order)
     shuffled = [requests[i] for i in order] + requests[len(order) :]
     torch.manual_seed(7)
-    found = steered(batch_size=batch_size).generate_until(shuffled)
+    found = steered(batch_size=batch_size, draft_tokens=draft_tokens).generate_until(shuffled)
     assert found[: len(order)] == [expected[i] for i in order]
     assert found[len(order) :] == expected[len(order) :]
     assert expected[:3] != expected[-3:]  # repeats of a prompt draw their own numbers
@@ -124,6 +124,9 @@ def test_the_progress_bar_shows_requests_and_tokens_per_second(backend, capsys):
         ({"kv_memory": "4"}, "GiB"),
         ({"share_prefixes": 1}, "true or false"),
         ({"compile": "yes"}, "true or false"),
+        ({"draft_tokens": -1}, "at least 0"),
+        ({"draft_tokens": 1.5}, "whole number"),
+        ({"draft_tokens": True}, "whole number"),
     ],
 )
 def test_bad_arguments_are_refused(backend, argument, allowed):
