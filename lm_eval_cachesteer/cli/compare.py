@@ -80,6 +80,7 @@ def _described(comparison: "Comparison") -> dict[str, Any]:
         ],
         "overall": [asdict(one) | {"verdict": one.verdict} for one in comparison.overall],
         "unmatched": [asdict(left) for left in comparison.unmatched],
+        "without_figures": comparison.without_figures,
     }
 
 
@@ -148,5 +149,9 @@ def _remarks(comparison: "Comparison") -> list[str]:
     remarks += [
         f"{left.task}: {left.base} documents only in the base run, {left.other} only in the other were left out."
         for left in comparison.unmatched
+    ]
+    remarks += [
+        f"{task} was left out: none of its metrics is one number for each document."
+        for task in comparison.without_figures
     ]
     return remarks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from scipy.stats import norm
@@ -131,12 +131,14 @@ class Comparison:
         other: The run compared.
         metrics: One entry for each task, filter and metric.
         unmatched: Tasks whose documents were not the same in both runs.
+        without_figures: Tasks left out, as their metrics only aggregate and no document has a figure of its own.
     """
 
     base: Run
     other: Run
     metrics: list[MetricComparison]
     unmatched: list[Unmatched]
+    without_figures: list[str] = field(default_factory=list)
 
     @property
     def overall(self) -> list[Overall]:
@@ -181,36 +183,61 @@ def compare_runs(
         )
     compared: list[MetricComparison] = []
     unmatched = []
+    without_figures = []
     for task in tasks or shared:
         one, two = read_samples(base, task), read_samples(other, task)
-        keys, left = _joined(task, one, two)
+        if not (tasks or one.figures or two.figures):
+            without_figures.append(task)
+            continue
+        left = _unmatched(task, one, two)
         if left is not None:
             unmatched.append(left)
             if not allow_unmatched:
                 raise ResultsError(_unmatched_message(left, one, two))
         for filter_name, metric in _chosen(task, one, two, metrics):
-            first, second = one.figures[filter_name, metric], two.figures[filter_name, metric]
-            of_metric = [key for key in keys if key in first and key in second]
-            found = compare_paired(
-                [first[key] for key in of_metric],
-                [second[key] for key in of_metric],
-                clusters=_clusters(of_metric, one, cluster_by),
-                seed=seed,
-            )
+            found = compare_figures(one, two, filter_name, metric, cluster_by=cluster_by, seed=seed)
             better = other.higher_is_better(task, metric)
             compared.append(MetricComparison(task, filter_name, metric, found, better, found.p_value))
-    return Comparison(base, other, _corrected(compared), unmatched)
+    if not compared:
+        raise ResultsError(
+            f"Nothing to compare: {', '.join(without_figures)} have no metric that is one number for each document. "
+            "Run a task that has one, such as acc or exact_match."
+        )
+    return Comparison(base, other, _corrected(compared), unmatched, without_figures)
 
 
-def _joined(task: str, one: Samples, two: Samples) -> tuple[list[Key], Unmatched | None]:
-    """Documents that both have, in a fixed order, and how many only one has."""
-    keys = sorted(one.documents.keys() & two.documents.keys())
+def compare_figures(
+    one: Samples, two: Samples, filter_name: str, metric: str, *, cluster_by: str | None = None, seed: int = 0
+) -> PairedDifference:
+    """Compares one metric over the documents that both runs have figures of, second minus first.
+
+    Args:
+        one: Samples of the run compared with.
+        two: Samples of the run compared; their task may have another name, if its documents are the same.
+        filter_name: The harness's filter.
+        metric: A metric that both have under this filter.
+        cluster_by: A field of the documents; those that agree in it count as one cluster.
+        seed: Seed of the bootstrap.
+    """
+    first, second = one.figures[filter_name, metric], two.figures[filter_name, metric]
+    keys = sorted(first.keys() & second.keys())
+    return compare_paired(
+        [first[key] for key in keys],
+        [second[key] for key in keys],
+        clusters=_clusters(keys, one, cluster_by),
+        seed=seed,
+    )
+
+
+def _unmatched(task: str, one: Samples, two: Samples) -> Unmatched | None:
+    """How many documents only one has; None if there are none."""
+    keys = one.documents.keys() & two.documents.keys()
     left = Unmatched(task, len(one.documents) - len(keys), len(two.documents) - len(keys))
     if not keys:
         raise ResultsError(
             f"{one.file} and {two.file} have no document in common. Compare runs of one version of the task."
         )
-    return keys, left if left.base or left.other else None
+    return left if left.base or left.other else None
 
 
 def _unmatched_message(left: Unmatched, one: Samples, two: Samples) -> str:
@@ -222,7 +249,7 @@ def _unmatched_message(left: Unmatched, one: Samples, two: Samples) -> str:
 
 def _chosen(task: str, one: Samples, two: Samples, metrics: Sequence[str]) -> list[tuple[str, str]]:
     """(filter, metric) to compare."""
-    shared = [name for name in one.figures if name in two.figures]
+    shared = [name for name, figures in one.figures.items() if figures.keys() & two.figures.get(name, {}).keys()]
     wanted = set(metrics) or (SCORES & {metric for _, metric in shared}) or {metric for _, metric in shared}
     chosen = [name for name in shared if name[1] in wanted]
     if not chosen:

@@ -3,7 +3,7 @@
 import glob
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 
 from ..errors import ResultsError
 
-_RESULTS = re.compile(r"results_(?P<date>.+)\.json$")
+# `--output_path FOLDER` makes FOLDER/.../results_DATE.json, `--output_path NAME.json` makes NAME_DATE.json.
+_DATED = r".+(?=_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?\.json$)"
+_RESULTS = re.compile(rf"(?:{_DATED}|results)_(?P<date>.+)\.json$")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Run:
     """One run of the harness.
 
     Attributes:
-        path: Its `results_DATE.json`.
+        path: Its `results_DATE.json`, or `NAME_DATE.json` for `--output_path NAME.json`.
         content: What that file holds.
     """
 
@@ -35,7 +37,43 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """How the harness was called; `config.steering` says what was steered."""
-        return dict(self.content.get("config") or {})
+        return _mapping(self.content.get("config"))
+
+    @property
+    def steering(self) -> dict[str, Any]:
+        """What hf-cachesteer recorded about its steering; empty for other backends."""
+        return _mapping(self.config.get("steering"))
+
+    @property
+    def model_args(self) -> dict[str, Any]:
+        """The `--model_args` of the run."""
+        arguments = self.config.get("model_args")
+        if isinstance(arguments, str):  # as older versions of the harness wrote them
+            arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+        return _mapping(arguments)
+
+    @property
+    def model(self) -> str:
+        """The language model's name, the same for its steered and unsteered runs on any backend."""
+        # Before what hf-cachesteer records: that is shorter than what other backends are given for the same folder.
+        named = (self.model_args.get("pretrained"), self.steering.get("model"), self.content.get("model_name"))
+        return next((str(name) for name in named if name), str(self.config.get("model", "")))
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether the run was steered, by us or by the harness's `steered` model."""
+        return bool(self.steering.get("vectors")) or self.config.get("model") == "steered"
+
+    @property
+    def label(self) -> str:
+        """What was steered, in a few words: "unsteered", "stepwise, c_values 5"."""
+        if not self.is_steered:
+            return "unsteered"
+        terms = [
+            ", ".join([_weighted(term), *(f"{c} {term[c]:g}" for c in ("c_keys", "c_values") if term.get(c))])
+            for term in self.steering.get("vectors", ())
+        ]
+        return " + ".join(terms) or "activation steering"
 
     @cached_property
     def sample_files(self) -> dict[str, Path]:
@@ -44,32 +82,46 @@ class Run:
         files = self.path.parent.glob(f"samples_*{glob.escape(suffix)}")
         return {file.name.removeprefix("samples_").removesuffix(suffix): file for file in sorted(files)}
 
+    def of_task(self, part: str, task: str) -> Any:
+        """What a part of the results, such as "n-shot", says about a task; None if nothing."""
+        return _mapping(self.content.get(part)).get(task)
+
     def higher_is_better(self, task: str, metric: str) -> bool | None:
         """Whether larger figures of a metric are better; None if the run does not say."""
-        known = (self.content.get("higher_is_better") or {}).get(task) or {}
-        better = known.get(metric)
+        better = _mapping(self.of_task("higher_is_better", task)).get(metric)
         return better if isinstance(better, bool) else None
 
 
-def find_runs(places: Sequence[str]) -> list[Run]:
+def find_runs(places: Sequence[str], left_out: Callable[[ResultsError], None] | None = None) -> list[Run]:
     """All runs at some places, oldest first.
 
     Args:
         places: Results files, folders (searched with all below), or glob patterns of either.
+        left_out: Told of each place without results and each file that cannot be read, which are then left out; by
+            default they are errors.
 
     Raises:
-        ResultsError: A place holds no results, or they cannot be read.
+        ResultsError: A place holds no results, or they cannot be read, and `left_out` is not given.
     """
     files: dict[Path, None] = {}
+    runs = []
     for place in places:
         found = [file for path in _paths(place) for file in _results_files(path)]
-        if not found:
-            raise ResultsError(
-                f"No results at {place!r}. Give the folder that was named in `lm_eval --output_path`, a "
-                "results_*.json file, or a pattern of them."
-            )
         files |= dict.fromkeys(found)
-    return sorted((_read(file) for file in files), key=lambda run: (run.date, str(run.path)))
+        if not found:
+            leave_out(
+                ResultsError(
+                    f"No results at {place!r}. Give the folder that was named in `lm_eval --output_path`, a "
+                    "results_*.json file, or a pattern of them."
+                ),
+                left_out,
+            )
+    for file in files:
+        try:
+            runs.append(_read(file))
+        except ResultsError as error:
+            leave_out(error, left_out)
+    return sorted(runs, key=lambda run: (run.date, str(run.path)))
 
 
 def find_run(place: str) -> Run:
@@ -81,6 +133,24 @@ def find_run(place: str) -> Run:
     return find_runs([place])[-1]
 
 
+def leave_out(error: ResultsError, left_out: Callable[[ResultsError], None] | None) -> None:
+    """Tells of something left out, or raises the error if nobody is there to be told."""
+    if left_out is None:
+        raise error
+    left_out(error)
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    """A part of the results, or nothing: versions of the harness differ in what they write."""
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _weighted(term: dict[str, Any]) -> str:
+    """The name of a term of a sum of vectors, with its weight as in `vectors=0.5*name`."""
+    name, weight = str(term.get("name")), term.get("weight")
+    return name if weight in (None, 1) else f"{weight:g}*{name}"
+
+
 def _paths(place: str) -> list[Path]:
     path = Path(place).expanduser()
     if path.exists():
@@ -90,7 +160,7 @@ def _paths(place: str) -> list[Path]:
 
 def _results_files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("results_*.json") if file.is_file())
+        return sorted(file for file in path.rglob("*_*.json") if _RESULTS.match(file.name) and file.is_file())
     return [path] if _RESULTS.search(path.name) else []
 
 

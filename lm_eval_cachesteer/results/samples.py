@@ -34,6 +34,23 @@ class Key:
 
 
 @dataclass
+class Record:
+    """What a model was asked about one document, and what it answered.
+
+    Attributes:
+        requests: The arguments of each request: prompt and generation settings, or prompt and continuation.
+        responses: For each request its responses (more than one with `repeats`): texts, or likelihood and greediness.
+        target: The right answer.
+        answers: Filter -> what it made of each request's responses.
+    """
+
+    requests: list[list[Any]]
+    responses: list[Any]
+    target: str
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass
 class Samples:
     """The samples of one task in one run.
 
@@ -41,12 +58,14 @@ class Samples:
         file: Where they were read.
         figures: (filter, metric) -> document -> figure; metrics that are no numbers are left out.
         documents: What each document holds.
+        records: What was asked and answered for each document.
         left_out: Metrics that are not one number for each document, such as those that only aggregate.
     """
 
     file: Path
     figures: dict[tuple[str, str], dict[Key, float]] = field(default_factory=dict)
     documents: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    records: dict[Key, Record] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
 
 
@@ -75,6 +94,9 @@ def read_samples(run: Run, task: str) -> Samples:
         seen[filter_name, identity] += 1
         document = line.get("doc")
         samples.documents.setdefault(key, document if isinstance(document, dict) else {})
+        if key not in samples.records:
+            samples.records[key] = Record(_requests(line), _listed(line.get("resps")), str(line.get("target", "")))
+        samples.records[key].answers[filter_name] = _listed(line.get("filtered_resps"))
         for metric in line.get("metrics") or line.keys() - _NOT_METRICS:
             figure = line.get(metric)
             if isinstance(figure, bool | int | float) and math.isfinite(figure):
@@ -85,6 +107,17 @@ def read_samples(run: Run, task: str) -> Samples:
         raise ResultsError(f"{file} is empty. Run the evaluation again with --log_samples.")
     samples.figures = {name: f for name, f in sorted(samples.figures.items()) if name[1] not in samples.left_out}
     return samples
+
+
+def _requests(line: dict[str, Any]) -> list[list[Any]]:
+    """The arguments of each request, which newer versions of the harness write by name and older ones as lists."""
+    found = line.get("arguments")
+    requests = list(found.values()) if isinstance(found, dict) else _listed(found)
+    return [list(one.values()) if isinstance(one, dict) else _listed(one) for one in requests]
+
+
+def _listed(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

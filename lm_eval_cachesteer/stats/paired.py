@@ -1,5 +1,6 @@
 """Comparing two runs over the same documents."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,7 @@ def compare_paired(
     The standard error is the paired one of Miller 2024 (arXiv 2411.00640), clustered if documents do not stand alone
     (repeats of a prompt, questions about one text). The test is the exact McNemar test if all figures are 0 or 1 and
     documents stand alone, else a studentized paired bootstrap over clusters. The interval is that of Student's t around
-    the standard error; below 200 clusters it is that of Agresti and Min 2005 or of the bootstrap.
+    the standard error; below 200 clusters it is that of Agresti and Min 2005 or, if resamples vary, of the bootstrap.
 
     Args:
         first: Figures of the first run.
@@ -107,9 +108,10 @@ def compare_paired(
         test = "paired bootstrap" if alone else "clustered bootstrap"
         drawn = deviations(sums, sizes, seed)
         p_value = float((1 + (drawn >= abs(mean) / error).sum()) / (1 + len(drawn)))
-        if few:
-            half = float(np.quantile(drawn, CONFIDENCE)) * error
-            low, high = mean - half, mean + half
+        # Infinite if many resamples have no spread, as with a handful of clusters or of documents that differ.
+        reach = float(np.quantile(drawn, CONFIDENCE, method="higher"))
+        if few and math.isfinite(reach):
+            low, high = mean - reach * error, mean + reach * error
     return PairedDifference(
         first=float(one.mean()),
         second=float(two.mean()),

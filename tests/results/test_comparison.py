@@ -84,6 +84,16 @@ def test_scores_are_compared_unless_other_metrics_are_asked_for(tmp_path):
         compare_runs(*runs, metrics=["tokens"])
 
 
+def test_metrics_that_no_document_has_in_both_runs_are_not_in_common(tmp_path):
+    """As of a task that scores only the responses that hold an answer."""
+    base = [{"document": "a", "words": 2, "right": 1.0}, {"document": "b", "words": 2}]
+    other = [{"document": "a", "words": 3}, {"document": "b", "words": 3, "right": 0.0}]
+    runs = two_runs(tmp_path, base, other)
+    assert [one.metric for one in compare_runs(*runs).metrics] == ["words"]
+    with pytest.raises(ResultsError, match="no metric right in both runs; in common: words"):
+        compare_runs(*runs, metrics=["right"])
+
+
 def test_tasks_without_a_score_are_compared_by_all_their_metrics(tmp_path):
     runs = two_runs(tmp_path, right_and_wrong(FIRST, metric="stepwise"), right_and_wrong(SECOND, metric="stepwise"))
     assert [one.metric for one in compare_runs(*runs).metrics] == ["stepwise"]

@@ -28,6 +28,25 @@ def test_samples_belong_to_the_run_of_their_date(tmp_path):
     assert earlier.sample_files["arith"] != later.sample_files["arith"]
 
 
+def test_runs_named_by_a_file_are_found(tmp_path):
+    """`lm_eval --output_path runs/base.json` writes runs/base_DATE.json, with the samples beside it."""
+    for name, pattern, date in (
+        ("base", "10", "2026-11-01T10-00-00.000001"),
+        ("results_2", "11", "2026-11-02T10-00-00"),
+    ):
+        path = write_run(tmp_path, {"arith": right_and_wrong(pattern)}, date=date)
+        path.rename(path.with_name(path.name.replace("results", name)))
+    (tmp_path / "notes_of_2026-11-01.json").write_text("{}")
+    base, other = find_runs([str(tmp_path)])
+    assert [base.path.name, other.path.name] == [
+        "base_2026-11-01T10-00-00.000001.json",
+        "results_2_2026-11-02T10-00-00.json",
+    ]
+    assert [base.date, other.date] == ["2026-11-01T10-00-00.000001", "2026-11-02T10-00-00"]
+    assert base.sample_files["arith"] == tmp_path / "samples_arith_2026-11-01T10-00-00.000001.jsonl"
+    assert [run.path for run in find_runs([str(tmp_path / "base*")])] == [base.path]
+
+
 def test_a_run_says_which_metrics_should_be_high(tmp_path):
     write_run(tmp_path, {"arith": right_and_wrong("1")}, higher_is_better={"exact_match": True, "looping": False})
     run = find_run(str(tmp_path))
