@@ -131,8 +131,9 @@ class Bench:
 
     def _decode(self, batch_size: int) -> Comparison:
         requests = self.work.word_problems(batch_size, until=[], max_gen_toks=96, min_new_tokens=96)
-        steered = self.ours(batch_size=batch_size, **STEERING)
-        plain = self.ours(batch_size=batch_size, offset_token=steered.plan.offset_text)
+        one_by_one = {"batch_size": batch_size, "draft_tokens": 0}  # how many drafts hold depends on the text
+        steered = self.ours(**one_by_one, **STEERING)
+        plain = self.ours(**one_by_one, offset_token=steered.plan.offset_text)
         return Comparison(
             f"decode, 96 tokens, batch {batch_size}", "our engine, unsteered", 1.01,
             lambda: steered.generate_until(requests, disable_tqdm=True),
@@ -143,7 +144,7 @@ class Bench:
 
     def _compile(self) -> Comparison:
         requests = self.work.word_problems(BATCH, until=[], max_gen_toks=96, min_new_tokens=96)
-        compiled, eager = self.ours(compile=True, **STEERING), self.ours(**STEERING)
+        compiled, eager = self.ours(compile=True, **STEERING), self.ours(draft_tokens=0, **STEERING)
         started = time.perf_counter()
         compiled.generate_until(requests, disable_tqdm=True)
         first = time.perf_counter() - started

@@ -191,6 +191,8 @@ class _Batch:
             first = self.columns = -(-self.columns // COLUMNS) * COLUMNS
         else:
             self.slots = min(self.slots, len(requests))
+        drafts = decoder.most_drafted > 0
+        self.most_tokens_fed = tokens_in_a_step(decoder.packed.device, self.slots) if drafts else self.slots
         self.store = RowStore(self.slots, first, self.columns)
         self.active: list[_Active] = []
 
@@ -199,7 +201,7 @@ class _Batch:
         if self.decoder.compiled is not None:
             return nullcontext()
         steps = sum(request.new_tokens for request in self.requests) // self.slots
-        return self.decoder.packed.decoding(self.slots, steps)
+        return self.decoder.packed.decoding(self.most_tokens_fed if self.slots > 1 else 1, steps)
 
     # Admission --------------------------------------------------------------------------------------------------
 
@@ -312,7 +314,7 @@ class _Batch:
 
     def _drafts(self) -> list[list[int]]:
         """What each row guesses, as much as one pass may hold."""
-        room = tokens_in_a_step(self.decoder.packed.device) - len(self.active)
+        room = self.most_tokens_fed - len(self.active)
         drafts: list[list[int]] = [[] for _ in self.active]
         for slot in sorted(range(len(self.active)), key=lambda slot: -self.active[slot].drafter.wanted):
             active = self.active[slot]

@@ -19,8 +19,9 @@ _GIB = 1 << 30
 # New tokens in one pass over prompts: enough for full speed, few enough for a CPU's caches and allocator.
 _PASS_TOKENS_ON_CPU = 1024
 _PASS_TOKENS = 16384
-# New tokens in one decode step, drafts included: with more a CPU is at full speed, and each costs its share.
-_STEP_TOKENS_ON_CPU = 64
+# New tokens in one decode step, drafts included. On a CPU these take hardly longer than half as many; a further token
+# costs its share.
+_STEP_TOKENS_ON_CPU = range(16, 65)
 _STEP_TOKENS = 512
 
 
@@ -79,9 +80,11 @@ def tokens_in_a_pass(device: torch.device) -> int:
     return _PASS_TOKENS_ON_CPU if device.type == "cpu" else _PASS_TOKENS
 
 
-def tokens_in_a_step(device: torch.device) -> int:
-    """New tokens that one decode step may hold with drafts; rows alone may be more."""
-    return _STEP_TOKENS_ON_CPU if device.type == "cpu" else _STEP_TOKENS
+def tokens_in_a_step(device: torch.device, rows: int) -> int:
+    """New tokens that one decode step may hold with drafts; never fewer than rows."""
+    if device.type != "cpu":
+        return max(rows, _STEP_TOKENS)
+    return max(rows, min(max(2 * rows, _STEP_TOKENS_ON_CPU[0]), _STEP_TOKENS_ON_CPU[-1]))
 
 
 def default_kv_bytes(device: torch.device) -> int:

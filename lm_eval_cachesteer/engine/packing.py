@@ -81,7 +81,7 @@ def _packed(layer: nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
 
     def forward(states: Tensor) -> Tensor:
         given = states.shape[-2]
-        if not rows // 2 < given <= rows or states.numel() != given * weight.shape[1] or states.dtype != torch.float32:
+        if not rows // 2 <= given <= rows or states.numel() != given * weight.shape[1] or states.dtype != torch.float32:
             return F.linear(states, weight, bias)
         if given < rows:
             states = F.pad(states, (0, 0, 0, rows - given))
