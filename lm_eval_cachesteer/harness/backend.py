@@ -97,6 +97,19 @@ class CacheSteerLM(HFLM):
         self.model_id = model_id_of(name)
         self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
 
+    def steer(self, arguments: SteeringArguments) -> None:
+        """Steers what comes next by other arguments; the model stays loaded, interventions are counted anew.
+
+        Raises:
+            ArgumentError: A setting is out of range for this model.
+            VectorFileError: The vector file is missing or damaged.
+            VectorMismatchError: The vectors do not fit the model.
+        """
+        self.arguments = arguments
+        self._resolve_plan(self._model_name)
+        self.counts = InterventionCounts()
+        self._chat_checked = False
+
     # Answering --------------------------------------------------------------------------------------------------
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:

@@ -1,0 +1,101 @@
+import re
+
+import pytest
+
+from lm_eval_cachesteer.errors import ArgumentError
+from lm_eval_cachesteer.sweep.grid import Axis, cells, draw, parse_axis
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("c_values=0:1:0.1", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
+        ("c_values=2:10:2", (2.0, 4.0, 6.0, 8.0, 10.0)),
+        ("c_values=0:1:0.3", (0.0, 0.3, 0.6, 0.9)),  # the last number is reached only by whole steps
+        ("c_values=1:-1:-0.5", (1.0, 0.5, 0.0, -0.5, -1.0)),
+        ("c_values=3:3:1", (3.0,)),
+        ("c_keys=0,0.1,.3,1e-2", (0.0, 0.1, 0.3, 0.01)),
+        ("c_keys=5,0:1:0.5,2", (5.0, 0.0, 0.5, 1.0, 2.0)),
+        ("c_keys=1,1.0,0:1:1", (1.0, 0.0)),
+        ("layers=1-,10-20", ("1-", "10-20")),
+        ("layers=1+4+7-9,3", ("1+4+7-9", "3")),
+        ("heads=all,5", ("all", 5)),
+        ("heads=2:6:2", (2, 4, 6)),
+        ("position=-1,-2,-1", (-1, -2)),
+        ("vectors=stepwise,0.5*stepwise", ("stepwise", "0.5*stepwise")),
+    ],
+)
+def test_axes(text, values):
+    axis = parse_axis(text)
+    assert axis == Axis(text.partition("=")[0], values)
+    assert [type(value) for value in axis.values] == [type(value) for value in values]
+
+
+KNOWN = "Allowed: c_keys, c_values, heads, position, vectors, layers; for example c_values=2:10:2"
+NO_NUMBER = "is neither a number nor FIRST:LAST:STEP. Try c_values=2:10:2"
+STEP = "1 to 10000 were expected. The step must lead from the first number to the last."
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "remedy"),
+    [
+        ("c_value=1", "'c_value=1'", KNOWN),
+        ("c_values", "'c_values'", KNOWN),
+        ("c_values=", "'c_values='", KNOWN),
+        ("=1", "'=1'", KNOWN),
+        ("answer_tokens=1,2", "'answer_tokens=1,2'", KNOWN),
+        ("c_values=two", "'two'", NO_NUMBER),
+        ("c_values=1,,2", "''", NO_NUMBER),
+        ("c_values=nan", "'nan'", NO_NUMBER),
+        ("c_values=inf", "'inf'", NO_NUMBER),
+        ("c_values=1:2", "'1:2'", NO_NUMBER),
+        ("c_values=1:2:3:4", "'1:2:3:4'", NO_NUMBER),
+        ("c_values=0:x:1", "'0:x:1'", NO_NUMBER),
+        ("heads=some", "'some'", NO_NUMBER),
+        ("c_values=0:1:0", "'0:1:0' holds 0 values", STEP),
+        ("c_values=10:2:2", "'10:2:2' holds 0 values", STEP),
+        ("c_values=2:1.5:1", "'2:1.5:1' holds 0 values", STEP),  # less than a step, but the wrong way
+        ("c_values=0:1:0.0001", "'0:1:0.0001' holds 10001 values", STEP),
+        ("heads=1.5", "1.5", "heads must be a whole number"),
+        ("position=-1:0:0.5", "-0.5", "position must be a whole number"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_remedy(text, named, remedy):
+    with pytest.raises(ArgumentError) as raised:
+        parse_axis(text)
+    message = str(raised.value)
+    assert message.startswith("--grid ")
+    assert named in message
+    assert remedy in message
+    assert "\n" not in message
+
+
+def test_cells_are_every_combination_the_last_axis_fastest():
+    axes = [parse_axis("c_values=2,4"), parse_axis("layers=1-,8-,all")]
+    assert cells(axes) == [
+        {"c_values": 2.0, "layers": "1-"},
+        {"c_values": 2.0, "layers": "8-"},
+        {"c_values": 2.0, "layers": "all"},
+        {"c_values": 4.0, "layers": "1-"},
+        {"c_values": 4.0, "layers": "8-"},
+        {"c_values": 4.0, "layers": "all"},
+    ]
+
+
+def test_an_axis_is_given_once():
+    axes = [parse_axis(text) for text in ("layers=1-", "heads=1", "layers=8-")]
+    with pytest.raises(ArgumentError, match=re.escape("--grid names layers twice. List all values in one --grid.")):
+        cells(axes)
+
+
+def test_a_draw_is_a_part_that_a_seed_draws_again_and_more_extend():
+    settings = cells([parse_axis("c_values=1:10:1"), parse_axis("heads=1:10:1")])
+    order = {id(setting): i for i, setting in enumerate(settings)}
+    drawn = {count: [order[id(setting)] for setting in draw(settings, count, seed=7)] for count in range(1, 101)}
+    for count, found in drawn.items():
+        assert found == sorted(set(found))
+        assert len(found) == count
+        assert set(found) <= set(drawn[min(100, count + 1)])
+    assert draw(settings, 12, seed=7) == [settings[i] for i in drawn[12]]
+    assert draw(settings, 500, seed=7) == settings
+    assert len({tuple(order[id(s)] for s in draw(settings, 12, seed=seed)) for seed in range(10)}) == 10
