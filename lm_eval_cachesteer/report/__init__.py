@@ -1,0 +1,1 @@
+"""One HTML file about many runs: from result folders to the page."""
