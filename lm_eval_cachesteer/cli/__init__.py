@@ -1,7 +1,7 @@
 """The command line `cachesteer`.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 3 bad input (the message names the value and the remedy),
-130 interrupted.
+130 interrupted. `gate` alone differs: 1 the candidate fails, 2 inconclusive, 3 bad input or wrong usage.
 """
 
 import sys
@@ -12,7 +12,21 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import CachesteerError
-from . import compare, demo, extract, inspect, prepare, tasks_path, vectors
+from . import (
+    calibrate,
+    compare,
+    demo,
+    extract,
+    gate,
+    inspect,
+    leaderboard,
+    prepare,
+    report,
+    study,
+    sweep,
+    tasks_path,
+    vectors,
+)
 
 app = typer.Typer(
     name="cachesteer",
@@ -27,6 +41,12 @@ app.command("demo")(demo.demo)
 app.command("prepare")(prepare.prepare)
 app.command("extract")(extract.extract)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("gate", cls=gate.GateCommand)(gate.gate)
+app.command("sweep")(sweep.sweep)
+app.command("study")(study.study)
+app.command("calibrate")(calibrate.calibrate)
 app.command("inspect")(inspect.inspect)
 app.command("vectors")(vectors.vectors)
 app.command("tasks-path")(tasks_path.tasks_path)

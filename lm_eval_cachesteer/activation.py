@@ -1,0 +1,78 @@
+"""Activation steering from a contrast set, for the harness's own `steered` model: what cache steering is compared with.
+
+The mean difference of the residual stream after one layer, at the last prompt token, is added at every token
+(contrastive activation addition, Rimsky et al. 2024, arXiv 2312.06681).
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from .core.prompts import TokenPair
+from .errors import ArgumentError
+
+
+@torch.inference_mode()
+def extract_activation(
+    model: PreTrainedModel,
+    pairs: Sequence[TokenPair],
+    layer: int | None = None,
+    on_pair: Callable[[], None] = lambda: None,
+) -> tuple[str, Tensor]:
+    """Extracts an activation vector.
+
+    Args:
+        model: A decoder-only model.
+        pairs: Contrast pairs.
+        layer: The layer after which the stream is read; by default the middle one.
+        on_pair: Called after each pair.
+
+    Returns:
+        The layer's name inside the model without its head, and the vector: (hidden size,) float32.
+
+    Raises:
+        ArgumentError: There are no pairs, or the model has no such layer.
+    """
+    layers = decoder_layers(model)
+    if not pairs:
+        raise ArgumentError("No contrast pairs to extract from.")
+    number = len(layers) // 2 if layer is None else layer
+    if not 0 <= number < len(layers):
+        raise ArgumentError(f"layer={number} is not one of the model's layers, 0 to {len(layers) - 1}.")
+    name = list(layers)[number]
+
+    def last(tokens: Sequence[int]) -> Tensor:
+        outputs = model(torch.tensor([list(tokens)], device=model.device), output_hidden_states=True, use_cache=False)
+        state: Tensor = outputs.hidden_states[number + 1][0, -1]
+        return state.double()
+
+    total = torch.zeros((), dtype=torch.float64, device=model.device)
+    for pair in pairs:
+        total = total + last(pair.positive) - last(pair.negative)
+        on_pair()
+    return name, (total / len(pairs)).float().cpu()
+
+
+def decoder_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """The model's decoder layers by their names inside `model.base_model`, in order.
+
+    Raises:
+        ArgumentError: They are not found.
+    """
+    count = model.config.get_text_config(decoder=True).num_hidden_layers
+    for name, module in model.base_model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return {f"{name}.{i}": layer for i, layer in enumerate(module)}
+    raise ArgumentError(f"No list of {count} decoder layers in {type(model).__name__}: it cannot be steered this way.")
+
+
+def save_for_harness(path: Path, layer: str, vector: Tensor, coefficient: float = 1.0) -> None:
+    """Writes what `lm_eval --model steered --model_args steer_path=PATH` reads (harness: hf_steered.SteeredModel).
+
+    The harness reads a `torch.save` file with `weights_only=False`; we only ever write one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({layer: {"action": "add", "steering_vector": vector, "steering_coefficient": coefficient}}, path)
