@@ -3,11 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint vectors measure offline extraction bench clean
+.PHONY: help demo test lint gate gate-baseline vectors measure offline extraction bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
 	@echo "make test     install everything and run linter, type checker and tests"
+	@echo "make gate     run the offline suite steered and gate it against the committed baseline"
+	@echo "make gate-baseline  replace that baseline by a new run"
 	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
 	@echo "make measure  measure the shipped vectors on the held-out open prompts"
 	@echo "make offline  compare baseline, chain-of-thought prompt and steering on the offline suite"
@@ -26,6 +28,19 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+OFFLINE := $(BIN)/lm_eval --model hf-cachesteer --model_args vectors=stepwise --tasks cachesteer_offline --limit 40 \
+    --apply_chat_template --batch_size 16 --log_samples
+
+gate: $(INSTALLED)
+	$(OFFLINE) --output_path runs/gate
+	$(BIN)/cachesteer gate --baseline gates/offline --candidate runs/gate --policy gates/offline.yaml \
+	    --markdown runs/gate.md --junit runs/gate.xml
+
+gate-baseline: $(INSTALLED)
+	rm -rf gates/offline
+	$(OFFLINE) --output_path gates/offline/results.json
+	$(BIN)/python tools/strip_results.py gates/offline
 
 vectors: $(INSTALLED)
 	$(BIN)/python tools/make_vectors.py

@@ -25,6 +25,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from strip_results import refuse_paths, strip
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -36,7 +37,6 @@ WORDS = ("<pad>", "<s>", "</s>", "<unk>", "yes", "no", "is", "even", "more", "th
 NUMBERS = tuple(str(number) for number in range(1, 13))
 # Two models that differ in every task, up and down.
 SEEDS = (8, 1)
-OF_THE_MACHINE = ("pretty_env_info", "git_hash", "upper_git_hash")
 
 
 def main() -> None:
@@ -115,22 +115,6 @@ def evaluate(interpreter: str, work: Path, seed: int) -> None:
     command = [str(Path(interpreter).absolute()), "-m", "lm_eval", *options]
     if subprocess.run(command, cwd=work, env=os.environ | alone, check=False).returncode:  # noqa: S603
         sys.exit(f"lm_eval failed under {interpreter}: see its message above.")
-
-
-def strip(file: Path) -> None:
-    """Leaves out of a results file what describes the machine."""
-    content = json.loads(file.read_text(encoding="utf-8"))
-    for name in OF_THE_MACHINE:
-        content.pop(name, None)
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def refuse_paths(folder: Path, work: str) -> None:
-    """Stops if results still name folders of this machine."""
-    for file in folder.rglob("*.json*"):
-        text = file.read_text(encoding="utf-8")
-        if any(str(place) in text for place in (work, Path.home(), Path.cwd())):
-            sys.exit(f"{file} names a folder of this machine. Leave it out of the results before they are committed.")
 
 
 if __name__ == "__main__":
