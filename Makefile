@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint gate gate-baseline vectors measure offline extraction bench clean
+.PHONY: help demo test lint gate gate-baseline vectors measure offline extraction calibration pictures bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
@@ -14,6 +14,8 @@ help:
 	@echo "make measure  measure the shipped vectors on the held-out open prompts"
 	@echo "make offline  compare baseline, chain-of-thought prompt and steering on the offline suite"
 	@echo "make extraction  measure answer extraction on the labelled corpus"
+	@echo "make calibration  compare calibrated with recommended coefficients of the shipped vectors"
+	@echo "make pictures  draw the pictures of the README from the runs of make demo (needs Chromium)"
 	@echo "make bench    time whole runs against the harness's hf model and others (two hours on two cores)"
 	@echo "make clean    remove the virtual environment and build products"
 
@@ -61,6 +63,12 @@ offline: $(INSTALLED)
 
 extraction: $(INSTALLED)
 	$(BIN)/python tools/measure_extraction.py
+
+calibration: $(INSTALLED)
+	$(BIN)/python tools/measure_calibration.py
+
+pictures: $(INSTALLED)
+	$(BIN)/python tools/make_pictures.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py

@@ -57,11 +57,11 @@ def calibrate(
         raise ArgumentError(f"--vectors {vectors!r} is a sum. Calibrate one vector file at a time.")
     given = terms[0].vectors
     check_architecture(terms[0].name, given.metadata.architecture, architecture)
-    texts = _texts(prompts, given)[:limit]
+    texts = prompts_of(prompts, given)[:limit]
     with tqdm(total=len(texts), desc="Answering", unit="prompt", disable=as_json) as bar:
         meter = DoseMeter(
             loaded.model,
-            [_encoded(text, given, loaded.tokenizer) for text in texts],
+            [encoded_prompt(text, given, loaded.tokenizer) for text in texts],
             tokens=tokens,
             pad_token_id=loaded.tokenizer.pad_token_id or 0,
             batch_size=batch_size,
@@ -91,8 +91,13 @@ def calibrate(
     )
 
 
-def _texts(prompts: Path | None, vectors: "SteeringVectors") -> list[str]:
-    """The prompts: of a file, or the questions the vectors were made from."""
+def prompts_of(prompts: Path | None, vectors: "SteeringVectors") -> list[str]:
+    """The texts to calibrate on: of a file, or the questions the vectors were made from.
+
+    Raises:
+        ArgumentError: The file cannot be read.
+        ContrastError: The vectors' contrast set is not there, or holds no questions.
+    """
     from ..core.contrast import ContrastItem
     from ..sources.resolve import resolve_contrast_set
 
@@ -114,7 +119,7 @@ def _texts(prompts: Path | None, vectors: "SteeringVectors") -> list[str]:
     return texts
 
 
-def _encoded(text: str, vectors: "SteeringVectors", tokenizer: Any) -> list[int]:
+def encoded_prompt(text: str, vectors: "SteeringVectors", tokenizer: Any) -> list[int]:
     """A prompt as it is when steered: chat-templated if the vectors' prompts were, offset token at its end."""
     metadata = vectors.metadata
     if metadata.chat_template_sha256:

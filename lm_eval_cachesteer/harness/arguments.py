@@ -33,8 +33,10 @@ ALLOWED = {
     "kv_memory": "GiB for cached keys and values, a number above 0, such as 4",
     "share_prefixes": "true or false",
     "compile": "true or false",
-    "draft_tokens": "a whole number of at least 0; 0 for no drafts",
+    "draft_tokens": "auto (4 for greedy responses, 0 for sampled ones) or a whole number of at least 0",
 }
+
+_DRAFTED = 4
 
 # Documented arguments of from_pretrained that it takes through **kwargs.
 _LOADING = {
@@ -129,14 +131,15 @@ class EngineArguments:
         kv_memory: GiB for cached keys and values; None for half of the free memory.
         share_prefixes: Whether what requests have in common is prefilled once.
         compile: Whether decode steps run through torch.compile.
-        draft_tokens: Longest guess of a response's next tokens that is checked in one pass.
+        draft_tokens: Longest guess of a response's next tokens that is checked in one pass; "auto" guesses where
+            responses are greedy, as guesses of sampled ones rarely hold.
     """
 
     engine: str = "auto"
     kv_memory: float | None = None
     share_prefixes: bool = True
     compile: bool = False
-    draft_tokens: int = 4
+    draft_tokens: int | str = "auto"
 
     def __post_init__(self) -> None:
         checks = {
@@ -144,9 +147,16 @@ class EngineArguments:
             "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
             "share_prefixes": isinstance(self.share_prefixes, bool),
             "compile": isinstance(self.compile, bool),
-            "draft_tokens": _is_whole(self.draft_tokens) and self.draft_tokens >= 0,
+            "draft_tokens": self.draft_tokens == "auto"
+            or (isinstance(self.draft_tokens, int) and _is_whole(self.draft_tokens) and self.draft_tokens >= 0),
         }
         _refuse(self, checks)
+
+    def most_drafted(self, samples: bool) -> int:
+        """Longest draft of a response, sampled or greedy."""
+        if isinstance(self.draft_tokens, int):
+            return self.draft_tokens
+        return 0 if samples else _DRAFTED
 
     @classmethod
     def take_from(cls, arguments: dict[str, Any]) -> "EngineArguments":

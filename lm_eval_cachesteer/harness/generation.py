@@ -188,7 +188,7 @@ class Responder:
 
     def _decoder(self, packed: PackedModel, steered: bool, choice: TokenChoice, settings: Settings) -> Decoder:
         stop = StopRule(choice.end_tokens, settings.stop, self.lm.tokenizer)
-        edit, drafted = self.plan.edit if steered else None, self.lm.engine.draft_tokens
+        edit, drafted = self.plan.edit if steered else None, self.lm.engine.most_drafted(choice.samples)
         return Decoder(packed, edit, self.lm.limits, choice, stop, self.lm.compiled, drafted)
 
     def _generate_plainly(

@@ -68,6 +68,8 @@ def sweep(
         on_cell(setting, tried)
         return cell_of(setting, outcome)
 
+    for setting in settings:
+        evaluator.identity(setting, DEVELOPMENT)  # what the model refuses is said before the first cell is tried
     unsteered = cell({}, DEVELOPMENT)
     cells = [cell(setting, DEVELOPMENT) for setting in settings]
     chosen = recommend(cells, unsteered)
