@@ -45,14 +45,21 @@ def extract_activation(
     name = list(layers)[number]
 
     def last(tokens: Sequence[int]) -> Tensor:
-        outputs = model(torch.tensor([list(tokens)], device=model.device), output_hidden_states=True, use_cache=False)
-        state: Tensor = outputs.hidden_states[number + 1][0, -1]
-        return state.double()
+        captured.clear()
+        model.base_model(torch.tensor([list(tokens)], device=model.device), use_cache=False)
+        return captured[0].double()
 
+    captured: list[Tensor] = []
+    hook = layers[name].register_forward_hook(
+        lambda _module, _inputs, output: captured.append((output[0] if isinstance(output, tuple) else output)[0, -1])
+    )
     total = torch.zeros((), dtype=torch.float64, device=model.device)
-    for pair in pairs:
-        total = total + last(pair.positive) - last(pair.negative)
-        on_pair()
+    try:
+        for pair in pairs:
+            total = total + last(pair.positive) - last(pair.negative)
+            on_pair()
+    finally:
+        hook.remove()
     return name, (total / len(pairs)).float().cpu()
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from selenium import webdriver
@@ -44,7 +45,10 @@ def main() -> None:
             browser.implicitly_wait(10)
             IMAGES.mkdir(parents=True, exist_ok=True)
             for name, section in SECTIONS.items():
-                (IMAGES / name).write_bytes(browser.find_element(By.ID, section).screenshot_as_png)
+                element = browser.find_element(By.ID, section)
+                browser.execute_script("arguments[0].scrollIntoView()", element)
+                time.sleep(2)  # plots are drawn once they are seen
+                (IMAGES / name).write_bytes(element.screenshot_as_png)
         finally:
             browser.quit()
 

@@ -7,6 +7,7 @@ vectors and prints a Markdown table.
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from scipy.stats import spearmanr
 from tqdm import tqdm
@@ -14,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from lm_eval_cachesteer import SteeringVectors
 from lm_eval_cachesteer.calibration import DoseMeter, calibrate
-from lm_eval_cachesteer.cli.calibrate import encoded_prompt, prompts_of
+from lm_eval_cachesteer.cli.calibrate import encoded_prompt, read_prompts
 from lm_eval_cachesteer.core.edit import CacheEdit, WeightedVectors
 from lm_eval_cachesteer.sources.folders import vectors_folder
 from lm_eval_cachesteer.sources.models import load_model
@@ -38,15 +39,18 @@ def main() -> None:
     transformers_logging.disable_progress_bar()
     loaded = load_model(device="cpu", dtype="float32")
     folder = vectors_folder() / model_folder(loaded.model_id)
-    rows = []
+    texts = read_prompts(Path(__file__).with_name("development.jsonl"))[:PROMPTS]
+    rows, meters = [], {}
     for path in tqdm(sorted(folder.glob("*.safetensors")), desc="Calibrating", unit="vector"):
         vectors = SteeringVectors.load(path)
-        prompts = [encoded_prompt(text, vectors, loaded.tokenizer) for text in prompts_of(None, vectors)[:PROMPTS]]
-        meter = DoseMeter(loaded.model, prompts, tokens=TOKENS, pad_token_id=loaded.tokenizer.pad_token_id)
+        prompts = [tuple(encoded_prompt(text, vectors, loaded.tokenizer)) for text in texts]
+        if (asked := tuple(prompts)) not in meters:
+            meters[asked] = DoseMeter(loaded.model, prompts, tokens=TOKENS, pad_token_id=loaded.tokenizer.pad_token_id)
         recommended = vectors.metadata.recommended_c_values or 0.0
         terms = [WeightedVectors(path.stem, 1.0, vectors)]
         edit = CacheEdit.build(terms, c_keys=0.0, c_values=recommended, n_layers=vectors.layers[-1] + 1)
-        rows.append(Row(path.stem, calibrate(meter, vectors).c_values, recommended, meter.dose(edit)))
+        found = calibrate(meters[asked], vectors)
+        rows.append(Row(path.stem, found.c_values, recommended, meters[asked].dose(edit)))
     content = [asdict(row) for row in rows]
     (folder / "calibration.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     print("\n| vectors | c_values of 1 nat | c_values of the sweep | dose there, nats |\n|---|---|---|---|")

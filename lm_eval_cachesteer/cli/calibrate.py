@@ -57,7 +57,7 @@ def calibrate(
         raise ArgumentError(f"--vectors {vectors!r} is a sum. Calibrate one vector file at a time.")
     given = terms[0].vectors
     check_architecture(terms[0].name, given.metadata.architecture, architecture)
-    texts = prompts_of(prompts, given)[:limit]
+    texts = (questions_of(given) if prompts is None else read_prompts(prompts))[:limit]
     with tqdm(total=len(texts), desc="Answering", unit="prompt", disable=as_json) as bar:
         meter = DoseMeter(
             loaded.model,
@@ -91,31 +91,37 @@ def calibrate(
     )
 
 
-def prompts_of(prompts: Path | None, vectors: "SteeringVectors") -> list[str]:
-    """The texts to calibrate on: of a file, or the questions the vectors were made from.
+def questions_of(vectors: "SteeringVectors") -> list[str]:
+    """The questions that vectors were made from.
 
     Raises:
-        ArgumentError: The file cannot be read.
-        ContrastError: The vectors' contrast set is not there, or holds no questions.
+        ContrastError: Their contrast set is not there, or holds no questions.
     """
     from ..core.contrast import ContrastItem
     from ..sources.resolve import resolve_contrast_set
 
-    if prompts is None:
-        contrast = resolve_contrast_set(vectors.metadata.contrast_set)
-        questions = [item.question for item in contrast.items if isinstance(item, ContrastItem)]
-        if not questions:
-            raise ContrastError(f"{contrast.name!r} holds ready pairs, no questions. Give --prompts FILE.")
-        return questions
+    contrast = resolve_contrast_set(vectors.metadata.contrast_set)
+    questions = [item.question for item in contrast.items if isinstance(item, ContrastItem)]
+    if not questions:
+        raise ContrastError(f"{contrast.name!r} holds ready pairs, no questions. Give --prompts FILE.")
+    return questions
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Prompts of a JSONL file.
+
+    Raises:
+        ArgumentError: The file cannot be read, or holds something else.
+    """
     try:
-        lines = [json.loads(line) for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         texts = [line["prompt"] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(
-            f'--prompts {prompts} cannot be read ({error}). One JSON object with a "prompt" a line was expected.'
+            f'--prompts {path} cannot be read ({error}). One JSON object with a "prompt" a line was expected.'
         ) from None
     if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise ArgumentError(f'--prompts {prompts}: each "prompt" must be a text that is not empty.')
+        raise ArgumentError(f'--prompts {path}: each "prompt" must be a text that is not empty.')
     return texts
 
 

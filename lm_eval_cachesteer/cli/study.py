@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from tqdm import tqdm
 
 from ..errors import CachesteerError
 from . import leaderboard, report
+
+if TYPE_CHECKING:
+    from ..core.metadata import VectorMetadata
 
 
 def study(
@@ -68,7 +71,7 @@ def study(
     of_activation = None
     if activation:
         path = out / "activation.pt"
-        _extract_activation(path, common["pretrained"], contrast or metadata.contrast_set, layer, coefficient)
+        _extract_activation(path, common["pretrained"], metadata, contrast, layer, coefficient)
         of_activation = {"steer_path": str(path)}
     known = TaskManager().all_tasks
     asked = [name.strip() for name in tasks.split(",") if name.strip()]
@@ -92,21 +95,28 @@ def study(
     report.report([str(out)], out=out / "report.html")
 
 
-def _extract_activation(path: Path, pretrained: str, contrast: str, layer: int | None, coefficient: float) -> None:
-    """Writes the activation vector, unless the same one is there."""
+def _extract_activation(
+    path: Path, pretrained: str, metadata: "VectorMetadata", contrast: str | None, layer: int | None, coefficient: float
+) -> None:
+    """Writes the activation vector, from the pairs that the vectors come from, unless the same one is there."""
     from ..activation import extract_activation, save_for_harness
     from ..core.prompts import PromptSettings, build_pairs
     from ..files import write_atomically
     from ..sources.models import load_model
     from ..sources.resolve import resolve_contrast_set
 
-    contrast_set = resolve_contrast_set(contrast)
-    recipe = json.dumps([pretrained, contrast_set.sha256, layer, coefficient])
+    contrast_set = resolve_contrast_set(contrast or metadata.contrast_set)
+    settings, against, count = PromptSettings(), None, None
+    if contrast is None:
+        contrast_set = contrast_set.only(metadata.contrast_items)
+        against = resolve_contrast_set(metadata.against_set) if metadata.against_set else None
+        settings, count = PromptSettings(fewshot=metadata.fewshot_count), metadata.pair_count
+    recipe = json.dumps([pretrained, contrast_set.sha256, against and against.sha256, count, layer, coefficient])
     noted = path.with_suffix(".json")
     if path.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == recipe:
         return
     loaded = load_model(pretrained, dtype="float32")
-    pairs = build_pairs(contrast_set, loaded.tokenizer, PromptSettings())
+    pairs = build_pairs(contrast_set, loaded.tokenizer, settings, against)[:count]
     with tqdm(total=len(pairs), desc="Extracting the activation vector", unit="pair") as bar:
         name, vector = extract_activation(loaded.model, pairs, layer, bar.update)
     save_for_harness(path, name, vector, coefficient)
