@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from .core.cache import attention_layers, token_columns
 from .core.decode import PaddedBatch, forward
-from .core.format import canonical_bytes, write_atomically
+from .core.format import canonical_bytes
 from .core.metadata import VectorMetadata
 from .core.prompts import TokenPair
 from .core.vectors import SteeringVectors
@@ -24,6 +24,7 @@ from .engine.storage import RowStore
 from .engine.support import why_not
 from .engine.traversal import TreeRun
 from .errors import ArgumentError
+from .files import write_atomically
 
 Sums = dict[str, Tensor]
 

@@ -1,7 +1,6 @@
 """Reading and writing vector files. The format is specified in docs/vector-format.md."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import VectorFileError
+from ..files import write_atomically
 from .metadata import VectorMetadata
 
 FORMAT = "cachesteer-vectors"
@@ -115,13 +115,3 @@ def canonical_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> byt
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + content[8 + size :]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
