@@ -44,6 +44,16 @@ def test_greedy_texts_and_scores_are_the_same(steered, engine, batch_size, share
     assert lm.counts.summary() == reference.counts.summary()
 
 
+def test_steering_anew_equals_a_model_loaded_anew(steered):
+    lm, other = steered(), steered(c_values=7.0, layers="2-")
+    requests = generation(texts())
+    before = lm.generate_until(requests)
+    lm.steer(other.arguments)
+    assert lm.generate_until(requests) == other.generate_until(requests) != before
+    assert lm.fingerprint == other.fingerprint
+    assert lm.counts.summary() == other.counts.summary()
+
+
 @pytest.mark.parametrize(("batch_size", "draft_tokens"), [(1, 4), (4, 0), (4, 9), (16, 4)])
 def test_a_seed_gives_the_same_sampled_text_in_any_batch_and_order(steered, batch_size, draft_tokens):
     requests = generation([*texts(), *texts()[:3]], **SAMPLED)
