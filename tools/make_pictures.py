@@ -1,6 +1,6 @@
 """Makes the pictures of the README from the runs of `make demo`: `make pictures`. Needs Chromium and its driver.
 
-`cachesteer report` draws the runs; its differences and one sample are photographed.
+`cachesteer report` draws the runs; the lengths of its answers and one sample are photographed.
 """
 
 import shutil
@@ -20,7 +20,6 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1100,1000"),
 )
 SECTIONS = {
-    "report-leaderboard.png": "leaderboard",
     "report-lengths.png": "distributions",
     "report-sample.png": "samples",
 }

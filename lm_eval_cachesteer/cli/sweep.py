@@ -141,10 +141,11 @@ def _shaded(cell: "Cell", low: float, high: float, found: "Found") -> Text:
 
 
 def _conclusion(found: "Found", out: Path, settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    from ..results.comparison import verdict_of
     from ..sweep.choice import RULE
 
     gain = found.held_out_gain
-    change = "no significant difference" if not gain.significant else "better" if gain.difference > 0 else "worse"
+    change = verdict_of(gain.p_value, gain.difference, higher_is_better=True)
     return [
         f"Unsteered: {found.unsteered.score:.3f} on {len(found.unsteered.scores)} development documents, "
         f"{len(settings)} settings tried.",

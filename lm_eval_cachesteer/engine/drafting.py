@@ -33,6 +33,8 @@ class Drafter:
 
     def extend(self, tokens: Sequence[int]) -> None:
         """Adds tokens that are certain."""
+        if not self.most:
+            return  # nothing will be looked up
         for token in tokens:
             for count in _LOOKED_UP:
                 if len(self._tokens) >= count:

@@ -21,7 +21,7 @@ _PASS_TOKENS_ON_CPU = 1024
 _PASS_TOKENS = 16384
 # New tokens in one decode step, drafts included. On a CPU these take hardly longer than half as many; a further token
 # costs its share.
-_STEP_TOKENS_ON_CPU = range(16, 65)
+_FEWEST_STEP_TOKENS_ON_CPU, _MOST_STEP_TOKENS_ON_CPU = 16, 64
 _STEP_TOKENS = 512
 
 
@@ -84,7 +84,7 @@ def tokens_in_a_step(device: torch.device, rows: int) -> int:
     """New tokens that one decode step may hold with drafts; never fewer than rows."""
     if device.type != "cpu":
         return max(rows, _STEP_TOKENS)
-    return max(rows, min(max(2 * rows, _STEP_TOKENS_ON_CPU[0]), _STEP_TOKENS_ON_CPU[-1]))
+    return max(rows, min(max(2 * rows, _FEWEST_STEP_TOKENS_ON_CPU), _MOST_STEP_TOKENS_ON_CPU))
 
 
 def default_kv_bytes(device: torch.device) -> int:

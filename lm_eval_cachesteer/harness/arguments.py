@@ -4,7 +4,7 @@ import inspect
 import math
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
 from lm_eval.models.huggingface import HFLM
 from transformers import PreTrainedModel
@@ -147,8 +147,7 @@ class EngineArguments:
             "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
             "share_prefixes": isinstance(self.share_prefixes, bool),
             "compile": isinstance(self.compile, bool),
-            "draft_tokens": self.draft_tokens == "auto"
-            or (isinstance(self.draft_tokens, int) and _is_whole(self.draft_tokens) and self.draft_tokens >= 0),
+            "draft_tokens": self.draft_tokens == "auto" or (_is_whole(self.draft_tokens) and self.draft_tokens >= 0),
         }
         _refuse(self, checks)
 
@@ -206,7 +205,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

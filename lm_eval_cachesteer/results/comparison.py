@@ -25,7 +25,14 @@ SCORES = frozenset(
 Verdict = Literal["better", "worse", "no significant difference", "different"]
 
 
-def _verdict(p_value: float, difference: float, higher_is_better: bool | None) -> Verdict:
+def verdict_of(p_value: float, difference: float, higher_is_better: bool | None) -> Verdict:
+    """What a test says, in words.
+
+    Args:
+        p_value: Its p-value, corrected where several are made.
+        difference: What was found.
+        higher_is_better: Whether larger figures are better; None if unknown.
+    """
     if p_value >= SIGNIFICANCE:
         return "no significant difference"
     if higher_is_better is None:
@@ -56,7 +63,7 @@ class MetricComparison:
     @property
     def verdict(self) -> Verdict:
         """What the corrected test says, in words."""
-        return _verdict(self.adjusted, self.found.difference, self.higher_is_better)
+        return verdict_of(self.adjusted, self.found.difference, self.higher_is_better)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Overall:
     @property
     def verdict(self) -> Verdict:
         """What the test says, in words."""
-        return _verdict(self.p_value, self.difference, self.higher_is_better)
+        return verdict_of(self.p_value, self.difference, self.higher_is_better)
 
 
 @dataclass(frozen=True)

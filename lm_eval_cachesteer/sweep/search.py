@@ -58,8 +58,7 @@ def sweep(
         on_cell: Called with each cell's setting, and whether it was tried just now.
     """
 
-    def cell(setting: Setting, split: str) -> Cell:
-        identity = evaluator.identity(setting, split)
+    def cell(setting: Setting, split: str, identity: dict[str, Any]) -> Cell:
         outcome = ledger.get(identity)
         tried = outcome is None
         if outcome is None:
@@ -68,13 +67,15 @@ def sweep(
         on_cell(setting, tried)
         return cell_of(setting, outcome)
 
-    for setting in settings:
-        evaluator.identity(setting, DEVELOPMENT)  # what the model refuses is said before the first cell is tried
-    unsteered = cell({}, DEVELOPMENT)
-    cells = [cell(setting, DEVELOPMENT) for setting in settings]
+    def all_of(asked: Sequence[Setting], split: str) -> list[Cell]:
+        identities = [
+            evaluator.identity(setting, split) for setting in asked
+        ]  # what is refused is said before any cell
+        return [cell(setting, split, identity) for setting, identity in zip(asked, identities, strict=True)]
+
+    unsteered, *cells = all_of([{}, *settings], DEVELOPMENT)
     chosen = recommend(cells, unsteered)
-    base = cell({}, HELD_OUT)
-    held_out = cell(dict(chosen.settings), HELD_OUT)
+    base, held_out = all_of([{}, dict(chosen.settings)], HELD_OUT)
     return Found(cells, unsteered, chosen, against(unsteered, chosen), held_out, against(base, held_out))
 
 
