@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from ..core.edit import CacheEdit
 from .choosing import Choice, Row, TokenChoice
@@ -18,39 +20,11 @@ from .editing import edit_rows
 from .forward import PackedModel
 from .limits import Limits, tokens_in_a_pass, tokens_in_a_step
 from .passes import Feed
-from .prefixes import PrefixNode, PromptPath, pays, prefix_tree
-from .stopping import StopRule
+from .prefixes import PrefixNode, pays, prefix_tree
+from .requests import GenerationRequest, Response, kept_tokens
 from .storage import RowStore, Segment, is_read_together
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class GenerationRequest:
-    """One prompt to be answered.
-
-    Attributes:
-        path: The prompt without its last token.
-        last: The prompt's last token, fed after the edit.
-        new_tokens: Most tokens to decode.
-    """
-
-    path: PromptPath
-    last: int
-    new_tokens: int
-
-
-@dataclass(frozen=True)
-class Response:
-    """What was decoded.
-
-    Attributes:
-        tokens: The new tokens, with the one that ended them.
-        near_tie: Whether a greedy choice was too close to be independent of rounding.
-    """
-
-    tokens: list[int]
-    near_tie: bool
 
 
 class Decoder:
@@ -60,10 +34,7 @@ class Decoder:
         packed: The model.
         edit: The edit of each prompt; None for none.
         limits: How many rows and how much memory.
-        choice: How tokens are chosen.
-        stop: When responses end.
-        compiled: Compiled decode steps; None for the model's own.
-        most_drafted: Longest draft of a row; 0 for none.
+        compiled: Compiled decode steps, without drafts; None for the model's own.
     """
 
     def __init__(
@@ -71,18 +42,12 @@ class Decoder:
         packed: PackedModel,
         edit: CacheEdit | None,
         limits: Limits,
-        choice: TokenChoice,
-        stop: StopRule,
         compiled: CompiledDecode | None = None,
-        most_drafted: int = 0,
     ) -> None:
         self.packed = packed
         self.edit = edit
         self.limits = limits
-        self.choice = choice
-        self.stop = stop
         self.compiled = compiled
-        self.most_drafted = 0 if compiled is not None else most_drafted  # compiled steps feed one token to each row
         self.most_prefilled = tokens_in_a_pass(packed.device)
 
     @torch.inference_mode()
@@ -96,9 +61,9 @@ class Decoder:
             on_done: Called with the index of each request and its response once it is complete.
 
         Returns:
-            One response for each request.
+            One response for each request: the last one where another request follows.
         """
-        numbers = _occurrences([(*request.path.tokens, request.last) for request in requests])
+        numbers = _occurrences([request.prompt for request in requests])
         done: dict[int, Response] = {}
 
         def rest() -> None:
@@ -158,18 +123,33 @@ class _Prompt:
 
 @dataclass(eq=False)
 class _Active:
-    """One row being decoded; its slot is its place among the active rows."""
+    """One row being decoded; its slot is its place among the active rows.
+
+    Attributes:
+        index: The request's number.
+        request: What is answered now: the request, or one that follows it.
+        prefix: The shared tokens before the row's own; None for none.
+        row: The response so far.
+        drafter: Guesses its next tokens.
+        before: The response to the request that this one follows.
+    """
 
     index: int
-    row: Row
+    request: GenerationRequest
     prefix: Segment | None
-    new_tokens: int
+    row: Row
     drafter: Drafter
+    before: Response | None = None
 
     @property
     def newest(self) -> int:
         """The token to be fed next."""
-        return self.row.tokens[-1] if self.row.tokens else self.row.prompt[-1]
+        return self.row.tokens[-1] if self.row.tokens else self.request.last
+
+    @property
+    def response(self) -> Response:
+        """What has been decoded."""
+        return Response(self.request, self.row.tokens, self.row.near_tie, self.before)
 
 
 class _Batch:
@@ -184,14 +164,14 @@ class _Batch:
         tree = prefix_tree([request.path for request in requests], decoder.limits.share_prefixes)
         self.waiting = deque(_prompts(tree))
         lengths = [self._held_by_row(prompt) for prompt in self.waiting]
-        self.columns = max(n + requests[p.index].new_tokens for n, p in zip(lengths, self.waiting, strict=True))
+        self.columns = max(n + _later(requests[p.index]) for n, p in zip(lengths, self.waiting, strict=True))
         first = min(self.columns, 64 + max(lengths))
         self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns))
         if decoder.compiled is not None:
             first = self.columns = -(-self.columns // COLUMNS) * COLUMNS
         else:
             self.slots = min(self.slots, len(requests))
-        drafts = decoder.most_drafted > 0
+        drafts = decoder.compiled is None and any(request.rule.most_drafted for request in requests)
         self.most_tokens_fed = tokens_in_a_step(decoder.packed.device, self.slots) if drafts else self.slots
         self.store = RowStore(self.slots, first, self.columns)
         self.active: list[_Active] = []
@@ -200,7 +180,7 @@ class _Batch:
         """The context of the whole run."""
         if self.decoder.compiled is not None:
             return nullcontext()
-        steps = sum(request.new_tokens for request in self.requests) // self.slots
+        steps = sum(request.rule.new_tokens for request in self.requests) // self.slots
         return self.decoder.packed.decoding(self.most_tokens_fed if self.slots > 1 else 1, steps)
 
     # Admission --------------------------------------------------------------------------------------------------
@@ -215,22 +195,24 @@ class _Batch:
             admitted.append(self.waiting.popleft())
         self._prefill_shared(admitted)
         for prompt in admitted:
-            request = self.requests[prompt.index]
-            tokens = [*request.path.tokens, request.last]
-            row = self.decoder.choice.row(tokens, self.numbers[prompt.index])
-            drafter = Drafter(tokens, self.decoder.most_drafted)
             prefix = prompt.shared[-1].segment if prompt.shared else None
             self.store.lengths[len(self.active)] = 0
             if prefix is not None and self._is_copied(prompt):
                 self.store.adopt(len(self.active), prefix)
                 prefix = None
-            self.active.append(_Active(prompt.index, row, prefix, request.new_tokens, drafter))
+            self.active.append(self._start(prompt.index, self.requests[prompt.index], prefix))
         self._prefill_own(admitted)
         for prompt in admitted:
             for shared in prompt.shared:
                 shared.waiting -= 1
                 if not shared.waiting:
                     shared.segment = None  # the rows that use it keep it alive
+
+    def _start(
+        self, index: int, request: GenerationRequest, prefix: Segment | None, before: Response | None = None
+    ) -> _Active:
+        row = request.rule.choice.row(request.prompt, self.numbers[index])
+        return _Active(index, request, prefix, row, Drafter(request.prompt, request.rule.most_drafted), before)
 
     def _is_copied(self, prompt: _Prompt) -> bool:
         """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
@@ -275,11 +257,15 @@ class _Batch:
         """Computes what each request has of its own, in the slots of the newest active rows."""
         first = len(self.active) - len(prompts)
         rows = [(first + i, prompt) for i, prompt in enumerate(prompts) if prompt.own]
-        rows.sort(key=lambda entry: -len(entry[1].own))
-        for chunk in self._passes(rows, lambda entry: len(entry[1].own)):
-            feeds = [Feed(prompt.own, slot, self.active[slot].prefix) for slot, prompt in chunk]
+        self._prefill_rows([(slot, prompt.own, prompt.edited) for slot, prompt in rows])
+
+    def _prefill_rows(self, rows: Sequence[tuple[int, Sequence[int], int | None]]) -> None:
+        """Feeds tokens to rows: slot, tokens, and which of the tokens is then edited."""
+        in_order = sorted(rows, key=lambda entry: -len(entry[1]))
+        for chunk in self._passes(in_order, lambda entry: len(entry[1])):
+            feeds = [Feed(tokens, slot, self.active[slot].prefix) for slot, tokens, _ in chunk]
             held = self.store.lengths
-            edits = [(slot, held[slot] + prompt.edited) for slot, prompt in chunk if prompt.edited is not None]
+            edits = [(slot, held[slot] + edited) for slot, _, edited in chunk if edited is not None]
             self._feed_and_edit(self.store, feeds, edits)
 
     def _feed_and_edit(self, store: RowStore, feeds: Sequence[Feed], edits: Sequence[tuple[int, int]]) -> None:
@@ -308,9 +294,51 @@ class _Batch:
         else:
             feeds = [Feed([a.newest, *drafts[slot]], slot, a.prefix) for slot, a in enumerate(self.active)]
             logits = self.decoder.packed.feed(self.store, feeds, range(sum(len(feed.tokens) for feed in feeds)))
-        chosen = self.decoder.choice.choose(logits, [active.row for active in self.active], drafts)
+        chosen = self._choose(logits, drafts)
         ended = [slot for slot, choices in enumerate(chosen) if self._take(slot, choices, len(drafts[slot]))]
-        return [self._end(slot) for slot in reversed(ended)]
+        over = [self.active[slot] for slot in ended]
+        followed = [(a, a.request.then(a.row.tokens)) for a in over if a.request.then is not None]
+        done = [self._end(slot) for slot in reversed(ended) if self.active[slot].request.then is None]
+        self._follow(followed)
+        return done
+
+    def _choose(self, logits: Tensor, drafts: Sequence[Sequence[int]]) -> list[list[Choice]]:
+        """Each row's next tokens, by its own rule."""
+        bounds = [0, *itertools.accumulate(len(draft) + 1 for draft in drafts)]
+        by_choice: dict[TokenChoice, list[int]] = {}
+        for slot, active in enumerate(self.active):
+            by_choice.setdefault(active.request.rule.choice, []).append(slot)
+        chosen: dict[int, list[Choice]] = {}
+        for choice, slots in by_choice.items():
+            theirs = logits
+            if len(by_choice) > 1:
+                theirs = logits[[token for slot in slots for token in range(bounds[slot], bounds[slot + 1])]]
+            found = choice.choose(theirs, [self.active[slot].row for slot in slots], [drafts[slot] for slot in slots])
+            chosen |= zip(slots, found, strict=True)
+        return [chosen[slot] for slot in range(len(self.active))]
+
+    def _follow(self, followed: Sequence[tuple[_Active, GenerationRequest]]) -> None:
+        """Goes on with the requests that follow ended ones, in their rows, from what the caches already hold."""
+        edited: list[tuple[int, Sequence[int], int | None]] = []
+        rest: list[tuple[int, Sequence[int], int | None]] = []
+        for old, request in followed:
+            slot, path = self.active.index(old), old.request.path
+            held = (*old.request.prompt, *old.row.tokens[:-1])
+            kept = kept_tokens(held, path, request.path)
+            prefix = old.prefix
+            while prefix is not None and prefix.end > kept:
+                prefix = prefix.parent
+                kept = prefix.end if prefix is not None else 0
+            self.active[slot] = self._start(old.index, request, prefix, old.response)
+            self.store.lengths[slot] = kept - (prefix.end if prefix is not None else 0)
+            tokens, edit = request.path.tokens, request.path.edited
+            boundary = request.path.boundary if edit is not None and edit >= kept else kept
+            if edit is not None and boundary > kept:
+                edited.append((slot, tokens[kept:boundary], edit - kept))
+            if tokens[boundary:]:
+                rest.append((slot, tokens[boundary:], None))
+        self._prefill_rows(edited)
+        self._prefill_rows(rest)
 
     def _drafts(self) -> list[list[int]]:
         """What each row guesses, as much as one pass may hold."""
@@ -318,7 +346,7 @@ class _Batch:
         drafts: list[list[int]] = [[] for _ in self.active]
         for slot in sorted(range(len(self.active)), key=lambda slot: -self.active[slot].drafter.wanted):
             active = self.active[slot]
-            most = min(room, active.new_tokens - len(active.row.tokens) - 1)
+            most = min(room, active.request.rule.new_tokens - len(active.row.tokens) - 1)
             if most > 0:
                 drafts[slot] = active.drafter.draft(most)
                 room -= len(drafts[slot])
@@ -327,12 +355,13 @@ class _Batch:
     def _take(self, slot: int, choices: Sequence[Choice], drafted: int) -> bool:
         """Takes chosen tokens into a row; returns whether its response ended. What was drafted wrongly is forgotten."""
         active = self.active[slot]
+        rule = active.request.rule
         self.store.lengths[slot] -= drafted + 1 - len(choices)
         active.drafter.judge(drafted, len(choices) - 1)
         active.drafter.extend([choice.token for choice in choices])
         for choice in choices:
             active.row.append(choice)
-            if len(active.row.tokens) >= active.new_tokens or self.decoder.stop.ended(active.row.tokens):
+            if len(active.row.tokens) >= rule.new_tokens or rule.stop.ended(active.row.tokens):
                 return True
         return False
 
@@ -342,7 +371,12 @@ class _Batch:
         if slot < len(self.active):
             self.store.move(len(self.active), slot)
             self.active[slot] = last
-        return ended.index, Response(ended.row.tokens, ended.row.near_tie)
+        return ended.index, ended.response
+
+
+def _later(request: GenerationRequest) -> int:
+    """Most tokens that a row will hold beyond the prompt, about so for requests that others follow."""
+    return request.rule.new_tokens + request.later_tokens
 
 
 def _prompts(tree: PrefixNode) -> list[_Prompt]:

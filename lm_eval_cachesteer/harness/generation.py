@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from ..core.decode import PaddedBatch, Prefilled, branch, prefill
 from ..engine.choosing import TokenChoice
-from ..engine.decoding import Decoder, GenerationRequest, Response
-from ..engine.forward import PackedModel
+from ..engine.decoding import Decoder
+from ..engine.requests import DecodeRule, GenerationRequest, Response
 from ..engine.stopping import StopRule
 from ..errors import ArgumentError
 from .requests import prompt_path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Tokens = list[int]
 
-# With a second stage, this many batches are answered before their second stages are.
+# Where stages cannot follow each other within a row, this many batches are answered before their second stages are.
 _BATCHES_PER_STAGE = 16
 
 
@@ -76,6 +76,8 @@ class Responder:
         self.lm = lm
         self.plan = lm.plan
         self.settings = Settings.of(gen_kwargs, default_new_tokens=lm.max_gen_toks, eos=lm.eos)
+        self._answer_prompt = self.plan.arguments.answer_prompt or ""
+        self._answer_is_steered = self.plan.arguments.answer_stage == "steered" and self.plan.edits
 
     def respond(self, contexts: Sequence[str], on_done: Callable[[int, str, int], None]) -> None:
         """Answers contexts.
@@ -85,19 +87,16 @@ class Responder:
             on_done: Called with the index of each context, its answer, and how many tokens were decoded for it.
         """
         prompts = [self._encode(context) for context in contexts]
-        if self.plan.arguments.answer_prompt is None:
-            self._generate(
-                "generate_until",
-                [(prompt, []) for prompt in prompts],
-                self.plan.edits,
-                self.settings,
-                lambda i, tokens: on_done(i, self._text(tokens), len(tokens)),
-            )
+        if self.plan.arguments.answer_prompt is not None:
+            self._in_two_stages(prompts, on_done)
             return
-        size = _BATCHES_PER_STAGE * self.lm.rows_per_batch
-        for start in range(0, len(prompts), size):
-            part = prompts[start : start + size]
-            self._respond_in_two_stages(part, lambda i, *found, start=start: on_done(start + i, *found))
+        self._generate(
+            "generate_until",
+            [(prompt, []) for prompt in prompts],
+            self.plan.edits,
+            self.settings,
+            lambda i, tokens: on_done(i, self._text(tokens), len(tokens)),
+        )
 
     def _encode(self, context: str) -> Tokens:
         """Token ids of a prompt, cut from the left to fit, with the offset token at its end."""
@@ -126,33 +125,63 @@ class Responder:
 
     # The second stage -------------------------------------------------------------------------------------------
 
-    def _respond_in_two_stages(self, prompts: Sequence[Tokens], on_done: Callable[..., None]) -> None:
+    def _answer_start(self, prompt: Tokens, response: Tokens) -> tuple[Tokens, Tokens]:
+        """What the second stage is asked: a prompt, edited if the stage is steered, and what follows the edit."""
+        text = self._text_before_stop(response, self.settings.stop) + self._answer_prompt
+        tail: Tokens = self.lm.tok_encode(text, add_special_tokens=False)
+        room = self.lm.max_length - self.plan.arguments.answer_tokens
+        if self._answer_is_steered:
+            return prompt[-max(2, room - len(tail)) :], tail
+        return (prompt[: len(prompt) - len(self.plan.offset)] + tail)[-room:], []
+
+    def _in_two_stages(self, prompts: Sequence[Tokens], on_done: Callable[[int, str, int], None]) -> None:
         """The paper's second stage for multiple choice: response, answer prompt, a few greedy tokens."""
-        first: dict[int, Tokens] = {}
-        self._generate(
-            "generate_until", [(prompt, []) for prompt in prompts], self.plan.edits, self.settings, first.__setitem__
-        )
-        answer_prompt = self.plan.arguments.answer_prompt or ""
-        tails = [
-            self.lm.tok_encode(
-                self._text_before_stop(first[i], self.settings.stop) + answer_prompt, add_special_tokens=False
-            )
-            for i in range(len(prompts))
+        answers = Settings([self.lm.eos], self.plan.arguments.answer_tokens, {"do_sample": False})
+
+        def finish(i: int, response: Tokens, answer: Tokens) -> None:
+            text = self._text(response) + self._answer_prompt + self._text_before_stop(answer, answers.stop)
+            on_done(i, text, len(response) + len(answer))
+
+        steered = self._answer_is_steered
+        first, second = self._rule(self.settings), self._rule(answers)
+        packed = self.lm.packed_model(first.choice.why_not() or second.choice.why_not())
+        if packed is None or self.lm.compiled is not None:
+            self._stage_after_stage(prompts, answers, finish)
+            return
+
+        def following(prompt: Tokens) -> Callable[[Tokens], GenerationRequest]:
+            return lambda response: self._request(*self._answer_start(prompt, response), steered, second)
+
+        later = len(self.lm.tok_encode(self._answer_prompt, add_special_tokens=False)) + answers.new_tokens
+        requests = [
+            replace(self._request(prompt, [], self.plan.edits, first), then=following(prompt), later_tokens=later)
+            for prompt in prompts
         ]
-        settings = Settings([self.lm.eos], self.plan.arguments.answer_tokens, {"do_sample": False})
-        room = self.lm.max_length - settings.new_tokens
-        steered = self.plan.arguments.answer_stage == "steered" and self.plan.edits
-        if steered:
-            starts = [(p[-max(2, room - len(tail)) :], tail) for p, tail in zip(prompts, tails, strict=True)]
-        else:
-            plain = [prompt[: len(prompt) - len(self.plan.offset)] for prompt in prompts]
-            starts = [((p + tail)[-room:], []) for p, tail in zip(plain, tails, strict=True)]
 
-        def finish(i: int, tokens: Tokens) -> None:
-            answer = self._text_before_stop(tokens, settings.stop)
-            on_done(i, self._text(first[i]) + answer_prompt + answer, len(first[i]) + len(tokens))
+        def count(i: int, answer: Response) -> None:
+            response = answer.before
+            if response is None:
+                raise RuntimeError("An answer stage ended without a response before it.")
+            self._count("generate_until", response, self.plan.edits)
+            self._count("answer_stage", answer, steered)
+            finish(i, response.tokens, answer.tokens)
 
-        self._generate("answer_stage", starts, steered, settings, finish)
+        Decoder(packed, self.plan.edit, self.lm.limits).decode(requests, count)
+
+    def _stage_after_stage(
+        self, prompts: Sequence[Tokens], answers: Settings, finish: Callable[[int, Tokens, Tokens], None]
+    ) -> None:
+        """Some batches' responses, then their answers."""
+        size = _BATCHES_PER_STAGE * self.lm.rows_per_batch
+        for start in range(0, len(prompts), size):
+            part, first = prompts[start : start + size], dict[int, Tokens]()
+            starts = [(prompt, Tokens()) for prompt in part]
+            self._generate("generate_until", starts, self.plan.edits, self.settings, first.__setitem__)
+            starts = [self._answer_start(prompt, first[i]) for i, prompt in enumerate(part)]
+            done: dict[int, Tokens] = {}
+            self._generate("answer_stage", starts, self._answer_is_steered, answers, done.__setitem__)
+            for i, answer in done.items():
+                finish(start + i, first[i], answer)
 
     # Decoding ---------------------------------------------------------------------------------------------------
 
@@ -165,31 +194,36 @@ class Responder:
         on_done: Callable[[int, Tokens], None],
     ) -> None:
         """Decodes after prompts (edited if `steered`) followed by tails, by the fast path if it can."""
-        counts = self.lm.counts.of(request_type)
-        choice = TokenChoice(self.lm.model, settings.generate)
-        packed = self.lm.packed_model(choice.why_not())
+        rule = self._rule(settings)
+        packed = self.lm.packed_model(rule.choice.why_not())
         if packed is None:
+            counts = self.lm.counts.of(request_type)
             for i, tokens, edited in self._generate_plainly(prompts, steered, settings):
                 counts.add(requests=1, steered=edited, wanted=steered)
                 on_done(i, tokens)
             return
-        position = self.plan.arguments.position if steered else None
-        requests = []
-        for prompt, tail in prompts:
-            path = prompt_path(prompt[:-1], [*prompt[-1:], *tail][:-1], position)
-            requests.append(GenerationRequest(path, (tail or prompt)[-1], settings.new_tokens))
 
         def finish(i: int, response: Response) -> None:
-            edited = requests[i].path.edited is not None
-            counts.add(requests=1, steered=edited, wanted=steered, near_ties=response.near_tie)
+            self._count(request_type, response, steered)
             on_done(i, response.tokens)
 
-        self._decoder(packed, steered, choice, settings).decode(requests, finish)
+        requests = [self._request(prompt, tail, steered, rule) for prompt, tail in prompts]
+        Decoder(packed, self.plan.edit, self.lm.limits, self.lm.compiled).decode(requests, finish)
 
-    def _decoder(self, packed: PackedModel, steered: bool, choice: TokenChoice, settings: Settings) -> Decoder:
+    def _rule(self, settings: Settings) -> DecodeRule:
+        choice = TokenChoice(self.lm.model, settings.generate)
         stop = StopRule(choice.end_tokens, settings.stop, self.lm.tokenizer)
-        edit, drafted = self.plan.edit if steered else None, self.lm.engine.most_drafted(choice.samples)
-        return Decoder(packed, edit, self.lm.limits, choice, stop, self.lm.compiled, drafted)
+        return DecodeRule(choice, stop, settings.new_tokens, self.lm.engine.most_drafted(choice.samples))
+
+    def _request(self, prompt: Tokens, tail: Tokens, steered: bool, rule: DecodeRule) -> GenerationRequest:
+        """Decoding after a prompt, edited if `steered`, and a tail that is fed after the edit."""
+        fed = [*prompt, *tail]
+        position = self.plan.arguments.position if steered else None
+        return GenerationRequest(prompt_path(prompt[:-1], fed[len(prompt) - 1 : -1], position), fed[-1], rule)
+
+    def _count(self, request_type: str, response: Response, wanted: bool) -> None:
+        counts = self.lm.counts.of(request_type)
+        counts.add(requests=1, steered=response.edited, wanted=wanted, near_ties=response.near_tie)
 
     def _generate_plainly(
         self, prompts: Sequence[tuple[Tokens, Tokens]], steered: bool, settings: Settings

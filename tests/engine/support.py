@@ -1,10 +1,11 @@
 """Engine pieces over tiny models, and prompts that share beginnings."""
 
 from lm_eval_cachesteer.engine.choosing import TokenChoice
-from lm_eval_cachesteer.engine.decoding import Decoder, GenerationRequest
+from lm_eval_cachesteer.engine.decoding import Decoder
 from lm_eval_cachesteer.engine.forward import PackedModel
 from lm_eval_cachesteer.engine.limits import Limits
 from lm_eval_cachesteer.engine.prefixes import PromptPath
+from lm_eval_cachesteer.engine.requests import DecodeRule, GenerationRequest
 from lm_eval_cachesteer.engine.stopping import StopRule
 
 from ..conftest import random_texts
@@ -30,18 +31,13 @@ def path_of(prompt, edited=True):
 def decode(model, prompts, edit=None, *, rows=4, kv_bytes=PLENTY, share=True, new_tokens=12, settings=None, **more):
     """Responses of the decoder, as token lists."""
     choice = TokenChoice(model, GREEDY if settings is None else settings, seed=more.pop("seed", 0))
-    decoder = Decoder(
-        more.pop("packed", None) or PackedModel(model),
-        edit,
-        Limits(rows, kv_bytes, share),
-        choice,
-        more.pop("stop", StopRule(choice.end_tokens, [], None)),
-        more.pop("compiled", None),
-        more.pop("drafted", 0),
-    )
+    stop = more.pop("stop", StopRule(choice.end_tokens, [], None))
+    drafted = more.pop("drafted", 0)
+    packed = more.pop("packed", None) or PackedModel(model)
+    decoder = Decoder(packed, edit, Limits(rows, kv_bytes, share), more.pop("compiled", None))
     lengths = new_tokens if isinstance(new_tokens, list) else [new_tokens] * len(prompts)
     requests = [
-        GenerationRequest(path_of(prompt, edit is not None), prompt[-1], length)
+        GenerationRequest(path_of(prompt, edit is not None), prompt[-1], DecodeRule(choice, stop, length, drafted))
         for prompt, length in zip(prompts, lengths, strict=True)
     ]
     return decoder.decode(requests, **more)
