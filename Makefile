@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 	$(BIN)/cachesteer demo
 
 test: $(INSTALLED) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not model"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not model"
 	$(BIN)/python -m pytest -m model
 
 lint: $(INSTALLED)

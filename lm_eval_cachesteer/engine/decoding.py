@@ -62,7 +62,12 @@ class Decoder:
 
         Returns:
             One response for each request: the last one where another request follows.
+
+        Raises:
+            ValueError: Decode steps are compiled, for rows of fixed size, and a request is followed by another.
         """
+        if self.compiled is not None and any(request.then is not None for request in requests):
+            raise ValueError("Compiled decode steps take no requests that others follow.")
         numbers = _occurrences([request.prompt for request in requests])
         done: dict[int, Response] = {}
 
