@@ -76,7 +76,9 @@ class Scorer:
         longest = max(len(request.path.tokens) for request in requests)
         tree = prefix_tree([request.path for request in requests], self.limits.share_prefixes)
         most = tokens_in_a_pass(self.packed.device)
-        TreeRun(self.packed, self.limits, lambda: min(most, self.limits.rows * longest), self._visit).run(tree)
+        TreeRun(self.packed, self.limits, lambda: min(most, self.limits.rows * longest), self._visit, self._cost).run(
+            tree
+        )
         return [Score(*found) for found in zip(self.logprobs, self.greedy, strict=True)]
 
     def _visit(self, store: RowStore, feeds: Sequence[Feed], nodes: Sequence[PrefixNode]) -> None:
@@ -98,6 +100,10 @@ class Scorer:
             edit_rows(self.edit, store, edited)
         if predictions:
             self._read(logits, {index: row for row, index in enumerate(wanted)}, predictions)
+
+    def _cost(self, node: PrefixNode) -> int:
+        """Its tokens; those whose logits are wanted count twice, as these take the most memory of a pass."""
+        return len(node.tokens) + len({index for index, _, _ in self._predictions(node)})
 
     def _predictions(self, node: PrefixNode) -> Iterator[tuple[int, int, int]]:
         """The tokens predicted within a node: (index in the node, request, predicted token)."""

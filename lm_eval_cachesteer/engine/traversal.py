@@ -25,13 +25,22 @@ class TreeRun:
         limits: How much memory; halved when it runs out.
         pass_tokens: Tokens that one pass may hold; longer nodes are fed alone.
         visit: Called for each pass, again if memory ran out in it.
+        cost: How many tokens a node counts for in a pass.
     """
 
-    def __init__(self, packed: PackedModel, limits: Limits, pass_tokens: Callable[[], int], visit: Visit) -> None:
+    def __init__(
+        self,
+        packed: PackedModel,
+        limits: Limits,
+        pass_tokens: Callable[[], int],
+        visit: Visit,
+        cost: Callable[[PrefixNode], int] = lambda node: len(node.tokens),
+    ) -> None:
         self.packed = packed
         self.limits = limits
         self.pass_tokens = pass_tokens
         self.visit = visit
+        self.cost = cost
 
     def run(self, tree: PrefixNode) -> None:
         """Feeds everything below the root."""
@@ -69,7 +78,7 @@ class TreeRun:
         fed, kept = 0, 0
         chunk: list[tuple[PrefixNode, Segment | None]] = []
         for node, prefix in waiting:
-            fed, kept = fed + len(node.tokens), kept + _held(prefix) + len(node.tokens)
+            fed, kept = fed + self.cost(node), kept + _held(prefix) + len(node.tokens)
             if chunk and (fed > self.pass_tokens() or kept * self.packed.bytes_per_token > self.limits.kv_bytes):
                 break
             chunk.append((node, prefix))
