@@ -1,16 +1,18 @@
 """`cachesteer compare`: are runs different, and how sure is that?"""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .output import AsJson, print_json
+from .terminal import terminal
+
 if TYPE_CHECKING:
     from ..results.comparison import Comparison
+    from ..stats import MeanDifference, PairedDifference
 
 _COLORS = {"better": "green", "worse": "red", "different": "yellow"}
 
@@ -23,13 +25,13 @@ def compare(
         list[str] | None, typer.Option(help="Only this metric (repeatable). Default: those that score answers.")
     ] = None,
     cluster_by: Annotated[
-        str | None, typer.Option(help="A field of the documents; those that agree in it are one cluster.")
+        str | None, typer.Option(help="A field of the documents; those that agree in it are one cluster, in any task.")
     ] = None,
     allow_unmatched: Annotated[
         bool, typer.Option("--allow-unmatched", help="Leave out documents that only one run has, and count them.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare runs document by document: paired differences, intervals, tests, and a verdict in words.
 
@@ -56,7 +58,7 @@ def compare(
         for run in runs
     ]
     if as_json:
-        print(json.dumps([_described(comparison) for comparison in comparisons], indent=2))
+        print_json([_described(comparison) for comparison in comparisons])
     else:
         for comparison in comparisons:
             _print(comparison)
@@ -74,18 +76,29 @@ def _described(comparison: "Comparison") -> dict[str, Any]:
             asdict(one)
             | {
                 "verdict": one.verdict,
-                "found": asdict(one.found) | {"detectable": one.found.detectable, "few": one.found.few},
+                "found": asdict(one.found)
+                | {
+                    "detectable": one.found.detectable,
+                    "few": one.found.few,
+                    "is_contradictory": one.found.is_contradictory,
+                },
             }
             for one in comparison.metrics
         ],
-        "overall": [asdict(one) | {"verdict": one.verdict} for one in comparison.overall],
+        "means": [
+            asdict(mean)
+            | {"verdict": mean.verdict, "found": asdict(mean.found) | {"detectable": mean.found.detectable}}
+            for mean in comparison.means
+        ],
         "unmatched": [asdict(left) for left in comparison.unmatched],
         "without_figures": comparison.without_figures,
     }
 
 
 def _print(comparison: "Comparison") -> None:
-    console = Console()
+    from ..results.remarks import remarks
+
+    console = terminal()
     table = Table(
         "task", "metric", "n", "base", "other", "difference", "95 % interval", "up/down", "p (Holm)", "verdict",
         title=Text(f"{comparison.base.path}\nagainst {comparison.other.path}"), title_justify="left",
@@ -96,62 +109,36 @@ def _print(comparison: "Comparison") -> None:
             Text(one.task),
             Text(f"{one.metric}, {one.filter}"),
             str(found.documents),
-            f"{found.first:.4g}",
-            f"{found.second:.4g}",
-            f"{found.difference:+.4g}",
-            f"{found.low:+.4g} to {found.high:+.4g}",
+            *_figures(found),
             f"{found.up}/{found.down}",
             f"{one.adjusted:.3g}",
             _colored(one.verdict),
         )
-    for mean in comparison.overall:
+    if comparison.means:
         table.add_section()
+    for mean in comparison.means:
         table.add_row(
-            f"mean of {mean.tasks} tasks",
+            Text(f"{mean.name}: mean of {len(mean.tasks)} tasks, weights {mean.weights}"),
             Text(f"{mean.metric}, {mean.filter}"),
+            str(mean.found.documents),
+            *_figures(mean.found),
             "",
-            f"{mean.first:.4g}",
-            f"{mean.second:.4g}",
-            f"{mean.difference:+.4g}",
-            f"{mean.low:+.4g} to {mean.high:+.4g}",
-            "",
-            f"{mean.p_value:.3g}",
+            f"{mean.adjusted:.3g}",
             _colored(mean.verdict),
         )
     console.print(table)
-    for line in _remarks(comparison):
+    for line in remarks(comparison):
         console.print(line, highlight=False, markup=False)
+
+
+def _figures(found: "PairedDifference | MeanDifference") -> tuple[str, str, str, str]:
+    return (
+        f"{found.first:.4g}",
+        f"{found.second:.4g}",
+        f"{found.difference:+.4g}",
+        f"{found.low:+.4g} to {found.high:+.4g}",
+    )
 
 
 def _colored(verdict: str) -> Text:
     return Text(verdict, style=_COLORS.get(verdict, ""))
-
-
-def _remarks(comparison: "Comparison") -> list[str]:
-    """What a reader of the table has to know."""
-    remarks = [
-        f"{one.task}, {one.metric}: with this many documents, a true difference below "
-        f"{one.found.detectable:.3g} mostly goes unnoticed."
-        for one in comparison.metrics
-        if one.verdict == "no significant difference" and one.found.detectable
-    ]
-    few = sorted({one.task for one in comparison.metrics if one.found.few})
-    if few:
-        remarks.append(
-            f"Fewer than 200 independent documents in {', '.join(few)}: normal approximations are weak there, so "
-            "tests and intervals are those for small samples."
-        )
-    clustered = [one for one in comparison.metrics if one.found.clusters < one.found.documents]
-    remarks += [
-        f"{one.task}, {one.metric}: {one.found.documents} documents in {one.found.clusters} clusters."
-        for one in clustered
-    ]
-    remarks += [
-        f"{left.task}: {left.base} documents only in the base run, {left.other} only in the other were left out."
-        for left in comparison.unmatched
-    ]
-    remarks += [
-        f"{task} was left out: none of its metrics is one number for each document."
-        for task in comparison.without_figures
-    ]
-    return remarks

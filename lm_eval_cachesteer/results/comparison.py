@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-
-from scipy.stats import norm
 
 from ..errors import ResultsError
-from ..stats import SIGNIFICANCE, PairedDifference, compare_paired, holm
+from ..stats import PairedDifference, Pairs, compare_paired, holm
+from .figures import is_mean, reported
+from .means import ComparedMean, compare_means
 from .runs import Run
 from .samples import Key, Samples, read_samples
+from .verdicts import Verdict, verdict_of
+
+__all__ = [
+    "SCORES",
+    "Comparison",
+    "MetricComparison",
+    "Unmatched",
+    "Verdict",
+    "compare_runs",
+    "pair_figures",
+    "verdict_of",
+]
 
 # Metrics that say whether an answer is right; what is compared if nothing else is asked for.
 SCORES = frozenset(
@@ -21,23 +31,6 @@ SCORES = frozenset(
         *("bleu", "chrf", "rouge1", "rougeL", "prompt_level_strict_acc"),
     )
 )
-
-Verdict = Literal["better", "worse", "no significant difference", "different"]
-
-
-def verdict_of(p_value: float, difference: float, higher_is_better: bool | None) -> Verdict:
-    """What a test says, in words.
-
-    Args:
-        p_value: Its p-value, corrected where several are made.
-        difference: What was found.
-        higher_is_better: Whether larger figures are better; None if unknown.
-    """
-    if p_value >= SIGNIFICANCE:
-        return "no significant difference"
-    if higher_is_better is None:
-        return "different"
-    return "better" if (difference > 0) == higher_is_better else "worse"
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,10 @@ class MetricComparison:
         filter: The harness's filter the figures come from.
         metric: The metric.
         found: The paired difference, other run minus base.
-        higher_is_better: Whether larger is better; None if unknown.
+        higher_is_better: Whether larger is better; None if unknown, or if the runs contradict each other.
         adjusted: The p-value after Holm's correction over the tasks compared.
+        shared: Number of documents that both runs have, with or without a figure of this metric.
+        is_mean: Whether the runs report the mean of these figures; if not, `higher_is_better` is None.
     """
 
     task: str
@@ -59,65 +54,13 @@ class MetricComparison:
     found: PairedDifference
     higher_is_better: bool | None
     adjusted: float
+    shared: int
+    is_mean: bool = True
 
     @property
     def verdict(self) -> Verdict:
         """What the corrected test says, in words."""
         return verdict_of(self.adjusted, self.found.difference, self.higher_is_better)
-
-
-@dataclass(frozen=True)
-class Overall:
-    """The mean over tasks, each task counting the same.
-
-    Attributes:
-        filter: The filter.
-        metric: The metric.
-        tasks: Number of tasks.
-        first: Mean of the base run's scores.
-        second: Mean of the other run's scores.
-        difference: `second - first`.
-        low: Lower end of its 95 % interval, from the tasks' standard errors.
-        high: Its upper end.
-        p_value: Two-sided p-value of no difference (normal).
-        higher_is_better: Whether larger is better; None if unknown.
-    """
-
-    filter: str
-    metric: str
-    tasks: int
-    first: float
-    second: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    higher_is_better: bool | None
-
-    @classmethod
-    def of(cls, family: Sequence[MetricComparison]) -> Overall:
-        """Combines tasks, whose documents are independent."""
-        tasks, found = len(family), [one.found for one in family]
-        difference = sum(one.difference for one in found) / tasks
-        error = math.sqrt(sum(one.standard_error**2 for one in found)) / tasks
-        half = float(norm.ppf(1 - SIGNIFICANCE / 2)) * error
-        return cls(
-            family[0].filter,
-            family[0].metric,
-            tasks,
-            sum(one.first for one in found) / tasks,
-            sum(one.second for one in found) / tasks,
-            difference,
-            difference - half,
-            difference + half,
-            2 * float(norm.sf(abs(difference) / error)) if error else float(difference == 0),
-            family[0].higher_is_better,
-        )
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the test says, in words."""
-        return verdict_of(self.p_value, self.difference, self.higher_is_better)
 
 
 @dataclass(frozen=True)
@@ -139,6 +82,7 @@ class Comparison:
         metrics: One entry for each task, filter and metric.
         unmatched: Tasks whose documents were not the same in both runs.
         without_figures: Tasks left out, as their metrics only aggregate and no document has a figure of its own.
+        means: Means over tasks, of each filter and metric that several tasks have.
     """
 
     base: Run
@@ -146,14 +90,7 @@ class Comparison:
     metrics: list[MetricComparison]
     unmatched: list[Unmatched]
     without_figures: list[str] = field(default_factory=list)
-
-    @property
-    def overall(self) -> list[Overall]:
-        """The mean over tasks of each filter and metric that several tasks have."""
-        families: dict[tuple[str, str], list[MetricComparison]] = {}
-        for one in self.metrics:
-            families.setdefault((one.filter, one.metric), []).append(one)
-        return [Overall.of(family) for family in families.values() if len(family) > 1]
+    means: list[ComparedMean] = field(default_factory=list)
 
 
 def compare_runs(
@@ -166,7 +103,7 @@ def compare_runs(
     cluster_by: str | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Compares two runs task by task.
+    """Compares two runs task by task, and by means over tasks.
 
     Args:
         base: The run compared with.
@@ -174,7 +111,8 @@ def compare_runs(
         tasks: Tasks to compare; by default all that both runs have.
         metrics: Metrics to compare; by default those that say whether an answer is right, or all if there are none.
         allow_unmatched: Whether documents that only one run has are left out instead of refused.
-        cluster_by: A field of the documents; those that agree in it count as one cluster.
+        cluster_by: A field of the documents; those that agree in it count as one cluster, for means over tasks also
+            across tasks. By default, equal documents do.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -189,9 +127,10 @@ def compare_runs(
             "Run the same tasks with --log_samples."
         )
     compared: list[MetricComparison] = []
+    paired: dict[tuple[str, str], dict[str, Pairs]] = {}
     unmatched = []
     without_figures = []
-    for task in tasks or shared:
+    for task in dict.fromkeys(tasks or shared):
         one, two = read_samples(base, task), read_samples(other, task)
         if not (tasks or one.figures or two.figures):
             without_figures.append(task)
@@ -201,39 +140,61 @@ def compare_runs(
             unmatched.append(left)
             if not allow_unmatched:
                 raise ResultsError(_unmatched_message(left, one, two))
-        for filter_name, metric in _chosen(task, one, two, metrics):
-            found = compare_figures(one, two, filter_name, metric, cluster_by=cluster_by, seed=seed)
-            better = other.higher_is_better(task, metric)
-            compared.append(MetricComparison(task, filter_name, metric, found, better, found.p_value))
+        for name in _chosen(task, one, two, metrics):
+            pairs = pair_figures(one, two, *name, cluster_by=cluster_by)
+            paired.setdefault(name, {})[task] = pairs
+            compared.append(_compared(base, other, task, name, pairs, (one, two), seed))
     if not compared:
         raise ResultsError(
             f"Nothing to compare: {', '.join(without_figures)} have no metric that is one number for each document. "
             "Run a task that has one, such as acc or exact_match."
         )
-    return Comparison(base, other, _corrected(compared), unmatched, without_figures)
+    means = [
+        mean
+        for name, pairs_of in paired.items()
+        for mean in compare_means(base, other, *name, pairs_of, _common_direction(compared, name))
+    ]
+    return Comparison(base, other, _corrected(compared), unmatched, without_figures, means)
 
 
-def compare_figures(
-    one: Samples, two: Samples, filter_name: str, metric: str, *, cluster_by: str | None = None, seed: int = 0
-) -> PairedDifference:
-    """Compares one metric over the documents that both runs have figures of, second minus first.
+def pair_figures(one: Samples, two: Samples, filter_name: str, metric: str, *, cluster_by: str | None = None) -> Pairs:
+    """The figures of one metric, of the documents that both runs have figures of.
 
     Args:
         one: Samples of the run compared with.
         two: Samples of the run compared; their task may have another name, if its documents are the same.
         filter_name: The harness's filter.
         metric: A metric that both have under this filter.
-        cluster_by: A field of the documents; those that agree in it count as one cluster.
-        seed: Seed of the bootstrap.
+        cluster_by: A field of the documents; those that agree in it count as one cluster. By default, equal documents
+            do.
+
+    Raises:
+        ResultsError: A document has no such field.
     """
     first, second = one.figures[filter_name, metric], two.figures[filter_name, metric]
     keys = sorted(first.keys() & second.keys())
-    return compare_paired(
-        [first[key] for key in keys],
-        [second[key] for key in keys],
-        clusters=_clusters(keys, one, cluster_by),
-        seed=seed,
+    return Pairs([first[key] for key in keys], [second[key] for key in keys], _clusters(keys, one, cluster_by))
+
+
+def _compared(
+    base: Run, other: Run, task: str, name: tuple[str, str], pairs: Pairs, samples: tuple[Samples, Samples], seed: int
+) -> MetricComparison:
+    filter_name, metric = name
+    found = compare_paired(*pairs, seed=seed)
+    averaged = all(
+        is_mean(reported(run, task, metric, filter_name), logged.figures[name].values())
+        for run, logged in zip((base, other), samples, strict=True)
     )
+    directions = {run.higher_is_better(task, metric) for run in (base, other)} - {None}
+    better = directions.pop() if averaged and len(directions) == 1 else None
+    shared = len(samples[0].documents.keys() & samples[1].documents.keys())
+    return MetricComparison(task, filter_name, metric, found, better, found.p_value, shared, averaged)
+
+
+def _common_direction(compared: Sequence[MetricComparison], name: tuple[str, str]) -> bool | None:
+    """Which figures are better in all tasks; None if that differs, or is unknown for one."""
+    directions = {one.higher_is_better for one in compared if (one.filter, one.metric) == name}
+    return directions.pop() if len(directions) == 1 else None
 
 
 def _unmatched(task: str, one: Samples, two: Samples) -> Unmatched | None:
@@ -267,19 +228,17 @@ def _chosen(task: str, one: Samples, two: Samples, metrics: Sequence[str]) -> li
     return chosen
 
 
-def _clusters(keys: Sequence[Key], samples: Samples, cluster_by: str | None) -> list[Hashable] | None:
-    """What the documents have in common; None if each stands alone."""
+def _clusters(keys: Sequence[Key], samples: Samples, cluster_by: str | None) -> list[Hashable]:
+    """What each document shares with those it does not stand apart from: its hash, or a field."""
     if cluster_by is None:
-        return [(key.document, key.target) for key in keys] if any(key.number for key in keys) else None
-    documents: Iterable[dict[str, Any]] = (samples.documents[key] for key in keys)
-    clusters: list[Hashable] = []
-    for document in documents:
-        if cluster_by not in document:
+        return [key.document for key in keys]
+    for key in keys:
+        if cluster_by not in samples.documents[key]:
             raise ResultsError(
-                f"{samples.file}: a document has no field {cluster_by!r}; it has {', '.join(map(repr, document))}."
+                f"{samples.file}: a document has no field {cluster_by!r}; it has "
+                f"{', '.join(map(repr, samples.documents[key]))}."
             )
-        clusters.append(str(document[cluster_by]))
-    return clusters
+    return [str(samples.documents[key][cluster_by]) for key in keys]
 
 
 def _corrected(compared: Sequence[MetricComparison]) -> list[MetricComparison]:

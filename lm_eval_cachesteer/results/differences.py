@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import ResultsError
-from ..stats import holm
-from .comparison import MetricComparison, compare_figures
-from .figures import TaskFigures
+from ..stats import compare_paired, holm
+from .comparison import MetricComparison, pair_figures
+from .figures import TaskFigures, is_mean
 from .samples import Samples, read_samples
 
 
@@ -28,8 +28,8 @@ def differences(
     first: Samples | None = None
     for one in others:
         try:
-            first = first or _samples(base, "the baseline")
-            found[one] = _compared(one.task, first, _samples(one, "this run"), score, higher_is_better)
+            first = first or _samples(base, "the baseline", score)
+            found[one] = _compared(one.task, first, _samples(one, "this run", score), score, higher_is_better)
         except ResultsError as error:
             found[one] = error
     compared = {one: known for one, known in found.items() if isinstance(known, MetricComparison)}
@@ -38,12 +38,17 @@ def differences(
     return found | {one: replace(known, adjusted=p_value) for (one, known), p_value in corrected}
 
 
-def _samples(one: TaskFigures, name: str) -> Samples:
+def _samples(one: TaskFigures, name: str, score: str) -> Samples:
     if one.is_group:
         raise ResultsError("a mean over tasks; `cachesteer compare` has one.")
     if one.task not in one.run.sample_files:
         raise ResultsError(f"{name} has no samples; run lm_eval with --log_samples.")
-    return read_samples(one.run, one.task)
+    samples = read_samples(one.run, one.task)
+    metric, _, filter_name = score.partition(",")
+    figures = samples.figures.get((filter_name, metric))
+    if figures and not is_mean(one.values.get(score), figures.values()):
+        raise ResultsError(f"{metric} is not the mean of the documents' figures of {name}.")
+    return samples
 
 
 def _compared(
@@ -55,5 +60,5 @@ def _compared(
         raise ResultsError(f"{metric} is not one number for each document.")
     if one.keys() != two.keys():
         raise ResultsError("other documents than the baseline's.")
-    found = compare_figures(first, second, filter_name, metric)
-    return MetricComparison(task, filter_name, metric, found, higher_is_better, found.p_value)
+    found = compare_paired(*pair_figures(first, second, filter_name, metric))
+    return MetricComparison(task, filter_name, metric, found, higher_is_better, found.p_value, len(first.documents))

@@ -1,6 +1,7 @@
 """What the results of a run say about one task."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,20 @@ def task_figures(run: Run) -> list[TaskFigures]:
         if values:
             found.append(TaskFigures(run, task, values))
     return found
+
+
+def reported(run: Run, task: str, metric: str, filter_name: str) -> float | None:
+    """What a run reports of a task, or of a group of tasks; None if nothing."""
+    row = run.of_task("results", task)
+    return number(row.get(f"{metric},{filter_name}")) if isinstance(row, dict) else None
+
+
+def is_mean(figure: float | None, documents: Collection[float]) -> bool:
+    """Whether a reported figure is the mean of the documents' figures; true where none is reported.
+
+    It is not where they say something else: the documents of `perplexity` have log-likelihoods.
+    """
+    return figure is None or math.isclose(figure, math.fsum(documents) / len(documents), rel_tol=1e-4, abs_tol=1e-6)
 
 
 def number(found: Any) -> float | None:

@@ -1,12 +1,12 @@
 """A leaderboard as text: Markdown, CSV, JSON, and the cells that a terminal shows too."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
+from ..files import json_text
 from .leaderboard import Entry
 from .tables import csv_table, escape_markdown, markdown_table
 
@@ -53,11 +53,16 @@ def as_csv(entries: Sequence[Entry]) -> str:
 
 def as_json(entries: Sequence[Entry]) -> str:
     """Every figure."""
-    described = []
+    return json_text(described(entries))
+
+
+def described(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Every figure, as plain data."""
+    listed = []
     for entry in entries:
         paired = asdict(entry.paired) | {"verdict": entry.paired.verdict} if entry.paired else None
-        described.append(asdict(entry) | {"paired": paired})
-    return json.dumps(described, indent=2) + "\n"
+        listed.append(asdict(entry) | {"paired": paired})
+    return listed
 
 
 def groups(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:

@@ -1,19 +1,23 @@
 """Finding runs: the folders that `lm_eval --output_path` writes."""
 
 import glob
-import json
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import ResultsError
+from ..paths import exists, is_file, is_folder, user_path
+from ..strict_json import parse_json
 
 # `--output_path FOLDER` makes FOLDER/.../results_DATE.json, `--output_path NAME.json` makes NAME_DATE.json.
 _DATED = r".+(?=_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?\.json$)"
 _RESULTS = re.compile(rf"(?:{_DATED}|results)_(?P<date>.+)\.json$")
+# What the harness itself defines as better when lower: `register_metric` in lm_eval/api/metrics.py, 0.4.9 to 0.4.13.
+LOWER_IS_BETTER = frozenset({"bits_per_byte", "brier_score", "byte_perplexity", "perplexity", "ter", "word_perplexity"})
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,25 @@ class Run:
     def sample_files(self) -> dict[str, Path]:
         """Task -> its logged samples."""
         suffix = f"_{self.date}.jsonl"
-        files = self.path.parent.glob(f"samples_*{glob.escape(suffix)}")
-        return {file.name.removeprefix("samples_").removesuffix(suffix): file for file in sorted(files)}
+        files = filter(is_file, sorted(self.path.parent.glob(f"samples_*{glob.escape(suffix)}")))
+        return {file.name.removeprefix("samples_").removesuffix(suffix): file for file in files}
+
+    @property
+    def group_subtasks(self) -> dict[str, list[str]]:
+        """Group -> its tasks and the groups in it; older versions of the harness list single tasks too, with none."""
+        listed = _mapping(self.content.get("group_subtasks"))
+        return {group: list(map(str, names)) for group, names in listed.items() if isinstance(names, list)}
 
     def of_task(self, part: str, task: str) -> Any:
         """What a part of the results, such as "n-shot", says about a task; None if nothing."""
         return _mapping(self.content.get(part)).get(task)
 
     def higher_is_better(self, task: str, metric: str) -> bool | None:
-        """Whether larger figures of a metric are better; None if the run does not say."""
+        """Whether larger figures of a metric are better; None if neither the run nor the harness says."""
         better = _mapping(self.of_task("higher_is_better", task)).get(metric)
-        return better if isinstance(better, bool) else None
+        if isinstance(better, bool):
+            return better
+        return False if metric in LOWER_IS_BETTER else None
 
 
 def find_runs(places: Sequence[str], left_out: Callable[[ResultsError], None] | None = None) -> list[Run]:
@@ -152,25 +164,56 @@ def _weighted(term: dict[str, Any]) -> str:
 
 
 def _paths(place: str) -> list[Path]:
-    path = Path(place).expanduser()
-    if path.exists():
+    path = user_path(place)
+    if exists(path):
         return [path]
     return [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute patterns
 
 
 def _results_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*_*.json") if _RESULTS.match(file.name) and file.is_file())
-    return [path] if _RESULTS.search(path.name) else []
+    if is_folder(path):
+        return sorted(file for file in path.rglob("*_*.json") if _RESULTS.match(file.name) and is_file(file))
+    return [path] if _RESULTS.search(path.name) and is_file(path) else []
 
 
 def _read(file: Path) -> Run:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultsError(
             f"{file} cannot be read ({error}). Run the evaluation again, or leave this file out."
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
-        raise ResultsError(f"{file} holds no results of lm_eval: a mapping with the key 'results' was expected.")
-    return Run(file, content)
+        raise ResultsError(
+            f"{file} holds no results of lm_eval: a mapping with the key 'results' was expected. Leave this file out."
+        )
+    run = Run(file, content)
+    for part, value in _malformed(run.steering):
+        raise ResultsError(
+            f"{file}: {part} of the steering is {str(value)[:60]!r}, which hf-cachesteer does not write. Run the "
+            "evaluation again, or leave this file out."
+        )
+    return run
+
+
+def _malformed(steering: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Parts of what is recorded about steering that are not what they should be; all of them may be missing."""
+    terms, counts = steering.get("vectors", []), steering.get("counts", {})
+    if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
+        yield "vectors", terms
+        return
+    for term in terms:
+        texts = {name: term[name] for name in ("name", "kind") if term.get(name) is not None}
+        numbers = {name: term[name] for name in ("weight", "c_keys", "c_values") if term.get(name) is not None}
+        yield from ((name, value) for name, value in texts.items() if not isinstance(value, str))
+        yield from ((name, value) for name, value in numbers.items() if not _is_finite(value))
+    if not isinstance(counts, dict) or not all(isinstance(count, dict) for count in counts.values()):
+        yield "counts", counts
+        return
+    for count in counts.values():
+        known = {name: count[name] for name in ("requests", "interventions", "not_steered") if name in count}
+        yield from ((name, value) for name, value in known.items() if type(value) is not int or value < 0)
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -1,7 +1,5 @@
 """Logged samples (`lm_eval --log_samples`): one figure for each document, filter and metric."""
 
-import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ResultsError
+from ..strict_json import parse_json
 from .runs import Run
 
 # What the harness writes beside the metrics; older versions do not list the metrics' names.
@@ -16,6 +15,9 @@ _NOT_METRICS = frozenset(
     {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash",
      "target_hash"}
 )  # fmt: skip
+
+# Nothing that is measured is larger; sums and squares of what is must be finite.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True, order=True)
@@ -97,9 +99,9 @@ def read_samples(run: Run, task: str) -> Samples:
         if key not in samples.records:
             samples.records[key] = Record(_requests(line), _listed(line.get("resps")), str(line.get("target", "")))
         samples.records[key].answers[filter_name] = _listed(line.get("filtered_resps"))
-        for metric in line.get("metrics") or line.keys() - _NOT_METRICS:
+        for metric in _metrics(line, f"{file}, line {number}"):
             figure = line.get(metric)
-            if isinstance(figure, bool | int | float) and math.isfinite(figure):
+            if isinstance(figure, bool | int | float) and abs(figure) < _LARGEST:
                 samples.figures.setdefault((filter_name, metric), {})[key] = float(figure)
             else:
                 samples.left_out.add(metric)
@@ -107,6 +109,16 @@ def read_samples(run: Run, task: str) -> Samples:
         raise ResultsError(f"{file} is empty. Run the evaluation again with --log_samples.")
     samples.figures = {name: f for name, f in sorted(samples.figures.items()) if name[1] not in samples.left_out}
     return samples
+
+
+def _metrics(line: dict[str, Any], where: str) -> list[str]:
+    """The names of the metrics."""
+    named = line.get("metrics") or sorted(line.keys() - _NOT_METRICS)
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ResultsError(
+            f"{where}: 'metrics' must be a list of names, found {str(named)[:40]!r}. Run the evaluation again."
+        )
+    return named
 
 
 def _requests(line: dict[str, Any]) -> list[list[Any]]:
@@ -125,9 +137,12 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with file.open(encoding="utf-8") as lines:
             for number, text in enumerate(lines, start=1):
                 if text.strip():
-                    line = json.loads(text)
+                    line = parse_json(text)
                     if not isinstance(line, dict):
-                        raise ResultsError(f"{file}, line {number}: a JSON object was expected, found {text[:40]!r}.")
+                        raise ResultsError(
+                            f"{file}, line {number}: a JSON object was expected, found {text[:40]!r}. Run the "
+                            "evaluation again."
+                        )
                     yield number, line
     except ResultsError:
         raise

@@ -3,19 +3,35 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm, t
 
 from ..errors import ArgumentError
-from .binary import adjusted_interval, mcnemar
+from .binary import mcnemar, score_interval
 from .bootstrap import Array, deviations
+from .signs import sign_flips
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
 POWER = 0.8
 # With fewer independent documents, normal approximations are weak.
 FEW_DOCUMENTS = 200
+
+
+class Pairs(NamedTuple):
+    """Figures of two runs over the same documents.
+
+    Attributes:
+        first: Figures of the first run.
+        second: Figures of the second run, in the same order of documents.
+        clusters: For each document, the name of its cluster.
+    """
+
+    first: Sequence[float]
+    second: Sequence[float]
+    clusters: Sequence[Hashable]
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,18 @@ class PairedDifference:
 
     @property
     def detectable(self) -> float:
-        """Smallest true difference that runs of this size show in 80 % of cases (Miller 2024, section 5)."""
-        return float(norm.ppf(1 - SIGNIFICANCE / 2) + norm.ppf(POWER)) * self.standard_error
+        """Smallest true difference that runs of this size show in 80 % of cases."""
+        return detectable(self.standard_error)
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether the interval leaves out 0 though the test does not reject it, or the other way round."""
+        return self.significant == (self.low <= 0 <= self.high)
+
+
+def detectable(standard_error: float) -> float:
+    """Smallest true difference that shows in 80 % of runs with a standard error (Miller 2024, section 5)."""
+    return float(norm.ppf(1 - SIGNIFICANCE / 2) + norm.ppf(POWER)) * standard_error
 
 
 def compare_paired(
@@ -72,9 +98,10 @@ def compare_paired(
     """Compares two runs' figures, document by document.
 
     The standard error is the paired one of Miller 2024 (arXiv 2411.00640), clustered if documents do not stand alone
-    (repeats of a prompt, questions about one text). The test is the exact McNemar test if all figures are 0 or 1 and
-    documents stand alone, else a studentized paired bootstrap over clusters. The interval is that of Student's t around
-    the standard error; below 200 clusters it is that of Agresti and Min 2005 or, if resamples vary, of the bootstrap.
+    (repeats of a prompt, questions about one text). If all figures are 0 or 1 and documents stand alone, the test is
+    the exact one of McNemar and the interval that of Tango 1998. Else the test is a studentized paired bootstrap over
+    clusters, or the sign-flip test if all of them differ alike, and the interval that of Student's t around the
+    standard error or, below 200 clusters, of the bootstrap if its resamples vary.
 
     Args:
         first: Figures of the first run.
@@ -100,10 +127,9 @@ def compare_paired(
     low, high = mean - half, mean + half
     if alone and np.isin(np.concatenate([one, two]), (0.0, 1.0)).all():
         test, p_value = "exact McNemar", mcnemar(up, down)
-        if few:
-            low, high = adjusted_interval(up, down, one.size)
+        low, high = score_interval(up, down, one.size)
     elif error == 0:
-        test, p_value = "no spread", float(mean == 0)
+        test, p_value = "sign flips", sign_flips(sums) if mean else 1.0
     else:
         test = "paired bootstrap" if alone else "clustered bootstrap"
         drawn = deviations(sums, sizes, seed)

@@ -48,6 +48,34 @@ def test_json_holds_every_figure(runs):
     assert found["base"].endswith(".json")
 
 
+@pytest.fixture
+def group(tmp_path):
+    """A group weighted by size; 20 of 30 documents rose in one task, none of 10 in the other."""
+    for name, figure, pattern in (("base", 0.25, "0" * 30), ("more", 0.75, "1" * 20 + "0" * 10)):
+        results = {"both": {"alias": "both", "exact_match,none": figure}}
+        tasks = {
+            "long": right_and_wrong(pattern),
+            "short": [{"document": f"s{i}", "exact_match": 1.0} for i in range(10)],
+        }
+        write_run(tmp_path / name, tasks, results=results, group_subtasks={"both": ["long", "short"]})
+    return tmp_path
+
+
+def test_means_over_groups_have_their_rows_and_remarks(group):
+    shown = " ".join(compare(group / "base", group / "more").stdout.split())
+    assert "both: mean of 2 tasks, weights by size │ exact_match, none │ 40 │ 0.25 │ 0.75 │ +0.5 │" in shown
+    (found,) = json.loads(compare(group / "base", group / "more", "--json").stdout)
+    (mean,) = found["means"]
+    assert (mean["group"], mean["tasks"], mean["weights"], mean["verdict"]) == (
+        "both",
+        ["long", "short"],
+        "by size",
+        "better",
+    )
+    # 20 of 30 rose, in three quarters of the documents; the 10 others have no spread.
+    assert mean["found"]["standard_error"] == pytest.approx(0.75 * (2 / 3 * 1 / 3 / 29) ** 0.5)
+
+
 def test_patterns_name_several_runs(runs):
     found = json.loads(compare(runs / "baseline", runs / "*t*", "--json").stdout)
     assert [Path(one["other"]).parent.name for one in found] == ["chatty", "stepwise"]

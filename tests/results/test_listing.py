@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from scipy.stats import binomtest
 
 from lm_eval_cachesteer.results.leaderboard import leaderboard
 from lm_eval_cachesteer.results.listing import as_csv, as_json, as_markdown
@@ -37,10 +38,9 @@ def test_markdown_holds_every_column(tmp_path):
     assert lines[:3] == ["## tiny: arith", "", "score: exact_match, none; 40 documents"]
     cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
     assert cells[:5] == ["stepwise, c_values 5", "2026-11-01 10:00:00", "40", "0.8 ±0.05", "+0.3"]
-    # Agresti and Min: 12 documents of 40 rose, none fell; half a document is added to each of four cells.
-    up, down = 12.5 / 42, 0.5 / 42
-    middle, half = up - down, 1.96 * ((up + down - (up - down) ** 2) / 42) ** 0.5
-    assert [float(end) for end in cells[5].split(" to ")] == pytest.approx([middle - half, middle + half], abs=1e-3)
+    # 12 documents of 40 rose, none fell: Tango's interval is then Wilson's of a share of 12 / 40.
+    wilson = binomtest(12, 40).proportion_ci(method="wilson")
+    assert [float(end) for end in cells[5].split(" to ")] == pytest.approx([wilson.low, wilson.high], abs=1e-3)
     assert cells[6:] == ["0.000488", "better", "stepwise 0.9", "0.123", "0.05", "70", "54 s", "40 of 40"]
     assert "unsteered (baseline)" in lines[7]
     assert "66 words" in lines[8]

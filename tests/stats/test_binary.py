@@ -68,3 +68,33 @@ def test_a_loss_of_the_whole_margin_passes_in_one_run_of_forty_at_most(documents
             if both > 1e-7 and score_interval(risen, fallen, documents)[0] > -margin:
                 passed += both
     assert passed <= 0.025 + 1e-4
+
+
+def coverage(documents, up, down):
+    """How often the interval holds the true difference: exact, over all numbers of flips."""
+    covered = 0.0
+    for fallen in range(documents + 1):
+        chance = binom.pmf(fallen, documents, down)
+        for risen in range(documents - fallen + 1):
+            both = chance * binom.pmf(risen, documents - fallen, up / (1 - down)) if chance > 1e-7 else 0.0
+            if both > 1e-7:
+                low, high = score_interval(risen, fallen, documents)
+                covered += both * (low <= up - down <= high)
+    return covered
+
+
+@pytest.mark.parametrize(
+    ("documents", "up", "down"),
+    [
+        *((20, 0.25, 0.25), (20, 0.6, 0.2), (60, 0.25, 0.25), (60, 0.1, 0.1), (60, 0.3, 0.1), (60, 0.1, 0.02)),
+        *((60, 0.9, 0.05), (250, 0.02, 0.02), (250, 0.3, 0.1), (250, 0.1, 0.02), (250, 0.05, 0.0)),
+    ],
+)
+def test_the_interval_holds_the_true_difference_in_95_percent_of_runs(documents, up, down):
+    assert coverage(documents, up, down) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(("documents", "up", "down"), [(20, 0.02, 0.02), (20, 0.05, 0.0), (60, 0.01, 0.0)])
+def test_the_interval_holds_it_more_often_where_hardly_any_document_changes(documents, up, down):
+    """Student's t holds it in 64 % of runs of 20 documents of which 5 % rise."""
+    assert coverage(documents, up, down) > 0.97

@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from lm_eval_cachesteer.errors import ArgumentError
-from lm_eval_cachesteer.stats import compare_paired
+from lm_eval_cachesteer.stats import bootstrap, compare_paired
 
 
 def binary_runs(documents=300, seed=1):
@@ -98,8 +98,8 @@ def test_few_changes_have_the_interval_of_the_t_test_where_resamples_do_not_vary
 def test_the_detectable_difference_is_found_in_four_of_five_runs():
     generator = np.random.default_rng(4)
     detectable = compare_paired(*generator.normal(0, 1, (2, 10_000))).detectable * (10_000 / 400) ** 0.5
-    runs = [generator.normal([[0.0], [detectable]], 1, (2, 400)) for _ in range(1000)]
-    shown = sum(scipy_stats.ttest_rel(*run).pvalue < 0.05 for run in runs) / 1000
+    first, second = generator.normal([[[0.0]], [[detectable]]], 1, (2, 1000, 400))
+    shown = (scipy_stats.ttest_rel(first, second, axis=1).pvalue < 0.05).mean()
     assert shown == pytest.approx(0.8, abs=0.05)
 
 
@@ -123,11 +123,12 @@ def in_clusters(generator, documents):
 
 @pytest.mark.parametrize("draw", [beta_binary, long_tailed, in_clusters])
 @pytest.mark.parametrize("documents", [60, 250])
-def test_without_a_true_difference_one_comparison_in_twenty_finds_one(draw, documents):
+def test_without_a_true_difference_one_comparison_in_twenty_finds_one(monkeypatch, draw, documents):
     """1,000 simulated comparisons: 5 % within three Monte Carlo errors.
 
     The exact test, and the bootstrap of few documents with long tails, may find fewer, never more.
     """
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 2000)  # for speed: more only scatter less, see the next test
     generator = np.random.default_rng(documents)
     found = [compare_paired(*draw(generator, documents), seed=i) for i in range(1000)]
     declared = sum(one.significant for one in found) / 1000
@@ -139,10 +140,44 @@ def test_without_a_true_difference_one_comparison_in_twenty_finds_one(draw, docu
     assert covered == pytest.approx(0.95, abs=0.02 + margin)
 
 
-def test_equal_runs_do_not_differ_and_constant_shifts_are_certain():
+def test_fewer_resamples_give_the_same_p_value_within_monte_carlo_error(monkeypatch):
+    runs = [long_tailed(np.random.default_rng(seed), 250) for seed in range(10)]
+    many = [compare_paired(*run).p_value for run in runs]
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 2000)
+    for run, p_value in zip(runs, many, strict=True):
+        error = (p_value * (1 - p_value) * (1 / 2000 + 1 / 10_000)) ** 0.5
+        assert compare_paired(*run, seed=1).p_value == pytest.approx(p_value, abs=4 * error + 1e-3)
+
+
+def test_figures_of_0_and_1_have_the_score_interval_at_any_size():
+    """Where none fell, it is Wilson's interval of the share that rose."""
+    for documents in (40, 1000):
+        risen = documents * 3 // 10
+        found = compare_paired([0.0] * documents, [1.0] * risen + [0.0] * (documents - risen))
+        wilson = scipy_stats.binomtest(risen, documents).proportion_ci(method="wilson")
+        assert (found.low, found.high) == pytest.approx((wilson.low, wilson.high), abs=1e-6)
+
+
+def test_an_interval_that_contradicts_the_test_is_known_as_such():
+    """5 rose and none fell: 2 / 2**5 is above 5 %, yet the interval does not hold 0."""
+    found = compare_paired([0.0] * 40, [1.0] * 5 + [0.0] * 35)
+    assert (found.p_value, found.significant, found.is_contradictory) == (0.0625, False, True)
+    assert found.low > 0
+    assert not compare_paired([0.0] * 40, [1.0] * 12 + [0.0] * 28).is_contradictory
+    assert not compare_paired([0.0] * 40, [0.0] * 40).is_contradictory
+
+
+def test_equal_runs_do_not_differ():
     assert compare_paired([0.0, 1.0, 1.0], [0.0, 1.0, 1.0]).p_value == 1.0
-    shifted = compare_paired([1.0, 2.0, 5.0], [3.0, 4.0, 7.0])
-    assert (shifted.difference, shifted.low, shifted.high, shifted.p_value) == (2.0, 2.0, 2.0, 0.0)
+    assert compare_paired([0.5, 2.0], [0.5, 2.0]).p_value == 1.0
+
+
+@pytest.mark.parametrize(("documents", "p_value"), [(1, 1.0), (3, 0.25), (20, 2 / 2**20)])
+def test_figures_that_all_rise_alike_are_as_sure_as_so_many_coins_that_fall_alike(documents, p_value):
+    first = np.arange(documents) + 0.5
+    shifted = compare_paired(first, first + 2)
+    assert (shifted.difference, shifted.low, shifted.high, shifted.standard_error) == (2.0, 2.0, 2.0, 0.0)
+    assert (shifted.p_value, shifted.test) == (p_value, "sign flips")
 
 
 def test_the_order_of_documents_and_the_names_of_clusters_do_not_matter():
