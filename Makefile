@@ -3,11 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint gate gate-baseline vectors measure offline extraction calibration pictures bench clean
+.PHONY: help demo test test-slow lint gate gate-baseline vectors measure offline extraction calibration pictures bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
 	@echo "make test     install everything and run linter, type checker and tests"
+	@echo "make test-slow  the tests that take minutes each"
 	@echo "make gate     run the offline suite steered and gate it against the committed baseline"
 	@echo "make gate-baseline  replace that baseline by a new run"
 	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
@@ -23,8 +24,11 @@ demo: $(INSTALLED)
 	$(BIN)/cachesteer demo
 
 test: $(INSTALLED) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not model"
-	$(BIN)/python -m pytest -m model
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not model and not slow"
+	$(BIN)/python -m pytest -m "model and not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -8,18 +8,19 @@ import sys
 
 def main() -> None:
     """Runs lm_eval's command line, or ours if the first word is one of our subcommands."""
-    from .cli import COMMANDS
+    from .cli import COMMANDS, told_in_one_line
     from .cli import main as cachesteer
 
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         cachesteer()
         return
-    from lm_eval.__main__ import cli_evaluate
+    with told_in_one_line():
+        from lm_eval.__main__ import cli_evaluate
 
-    from .harness.registration import register
+        from .harness.registration import register
 
-    register()
-    cli_evaluate()
+        register()
+        cli_evaluate()
 
 
 if __name__ == "__main__":

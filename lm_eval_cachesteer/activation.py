@@ -4,6 +4,7 @@ The mean difference of the residual stream after one layer, at the last prompt t
 (contrastive activation addition, Rimsky et al. 2024, arXiv 2312.06681).
 """
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 
 from .core.prompts import TokenPair
 from .errors import ArgumentError
+from .files import write_atomically
 
 
 @torch.inference_mode()
@@ -80,6 +82,10 @@ def save_for_harness(path: Path, layer: str, vector: Tensor, coefficient: float 
     """Writes what `lm_eval --model steered --model_args steer_path=PATH` reads (harness: hf_steered.SteeredModel).
 
     The harness reads a `torch.save` file with `weights_only=False`; we only ever write one.
+
+    Raises:
+        StorageError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({layer: {"action": "add", "steering_vector": vector, "steering_coefficient": coefficient}}, path)
+    content = io.BytesIO()
+    torch.save({layer: {"action": "add", "steering_vector": vector, "steering_coefficient": coefficient}}, content)
+    write_atomically(path, content.getvalue())

@@ -1,8 +1,20 @@
 """Every error a user can cause. Each message names the value, what was expected, and the remedy."""
 
+from .printable import one_line
+
+# Of a longer message, which quotes something huge, the middle is left out.
+_LONGEST = 6000
+
 
 class CachesteerError(ValueError):
-    """Base of all errors raised by lm_eval_cachesteer."""
+    """Base of all errors raised by lm_eval_cachesteer.
+
+    Args:
+        message: What happened. It may quote files and models: it is made one printable line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, _LONGEST))
 
 
 class ArgumentError(CachesteerError):
@@ -39,3 +51,7 @@ class ResponseCacheError(CachesteerError):
 
 class ResultsError(CachesteerError):
     """Results of runs cannot be read, or do not belong together."""
+
+
+class StorageError(CachesteerError, OSError):
+    """A file cannot be written: the disk is full, or the place is read-only. An OSError too, as from Python itself."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from .core.cache import attention_layers, token_columns
@@ -27,6 +27,8 @@ from .errors import ArgumentError
 from .files import write_atomically
 
 Sums = dict[str, Tensor]
+
+_START_OF_WEIGHTS = 64
 
 
 def extract(
@@ -58,6 +60,7 @@ def extract(
 
     Raises:
         ArgumentError: There are no pairs, or `batch_size` or `padding_side` is out of range.
+        StorageError: The sums so far cannot be written.
     """
     if not pairs:
         raise ArgumentError("No contrast pairs to extract from.")
@@ -66,7 +69,7 @@ def extract(
             f"batch_size={batch_size!r}, padding_side={padding_side!r}. Allowed: batch_size of at least 1, "
             'padding_side "left" or "right".'
         )
-    job = _job_fingerprint(pairs, metadata)
+    job = _job_fingerprint(model, pairs, metadata)
     done, sums = _load_progress(progress_file, job)
     on_progress(done)
     while done < len(pairs):
@@ -76,7 +79,6 @@ def extract(
                 sums[name] = sums[name] + difference if name in sums else difference
         done += len(chunk)
         if progress_file is not None:
-            progress_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(progress_file, canonical_bytes(sums, {"job": job, "done": str(done)}))
         on_progress(done)
     means = {name: (total / len(pairs)).float() for name, total in sums.items()}
@@ -149,9 +151,16 @@ def padded_states(
     return captured
 
 
-def _job_fingerprint(pairs: Sequence[TokenPair], metadata: VectorMetadata) -> str:
+def _job_fingerprint(model: PreTrainedModel, pairs: Sequence[TokenPair], metadata: VectorMetadata) -> str:
+    """What must be the same for sums to be added to: pairs, settings, dtype, and weights, by the start of each."""
     described = json.dumps([[pair.positive, pair.negative] for pair in pairs]) + repr(metadata)
-    return hashlib.sha256(described.encode()).hexdigest()
+    digest = hashlib.sha256(described.encode())
+    for name, parameter in model.named_parameters():  # two models of one name are told apart
+        digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)};".encode())
+        if type(parameter) is nn.Parameter and parameter.device.type != "meta":
+            start = parameter.detach().flatten()[:_START_OF_WEIGHTS].cpu().contiguous()
+            digest.update(start.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _load_progress(path: Path | None, job: str) -> tuple[int, Sums]:

@@ -6,16 +6,18 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, PreTrainedModel, StaticCache
+from transformers import Cache, PreTrainedModel
 
 from .core.architecture import Architecture, check_architecture
 from .core.decode import PaddedBatch, continue_generation, prefill
 from .core.edit import CacheEdit, WeightedVectors
+from .core.generation import GenerateSettings
 from .core.vectors import SteeringVectors
 from .errors import ArgumentError, SteeringError
 from .sources.resolve import VECTORS_FILE, resolve_vectors
 
-CACHE_IMPLEMENTATIONS = ("dynamic", "static", "offloaded", "offloaded_static")
+# What `generate` decodes unless told otherwise.
+_DEFAULT_NEW_TOKENS = 20
 
 
 class KVSteerer:
@@ -231,19 +233,11 @@ def _empty_cache(
         if implementation is not None or given.get_seq_length() > 0:
             raise ArgumentError("Pass either an empty past_key_values or a cache_implementation, not a filled cache.")
         return given
-    if implementation in (None, "dynamic"):
-        return None
-    config = model.config.get_text_config(decoder=True)
-    if implementation == "offloaded":
-        return DynamicCache(config=config, offloading=True)
-    if implementation not in CACHE_IMPLEMENTATIONS:
-        raise ArgumentError(
-            f"cache_implementation={implementation!r} is not supported. Allowed: {', '.join(CACHE_IMPLEMENTATIONS)}."
-        )
-    settings = generate_arguments.get("generation_config") or model.generation_config
-    new_tokens = generate_arguments.get("max_new_tokens") or getattr(settings, "max_new_tokens", None)
-    length = generate_arguments.get("max_length") or batch.input_ids.shape[1] + (new_tokens or 20)
-    return StaticCache(config=config, max_cache_len=length, offloading=implementation == "offloaded_static")
+    settings = GenerateSettings.of(model, generate_arguments, implementation)
+    columns = batch.input_ids.shape[1] + (settings.config.max_new_tokens or _DEFAULT_NEW_TOKENS)
+    if settings.config.max_new_tokens is None:
+        columns = max(columns, settings.config.max_length or 0)
+    return settings.empty_cache(model, columns)
 
 
 def _without_column(output: Any, column: int) -> Any:

@@ -6,11 +6,12 @@ from ..errors import ArgumentError
 from .extraction import NO_ANSWER, Extraction
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BRACE = re.compile("[{}]")
 _STATEMENT = re.compile(
-    r"\banswer(?:\s+to\s+[^.:\n]{0,60})?\s*(?:is|:)\s*:?\s*(?P<answer>\$[^$\n]+\$|\\\([^\n]+?\\\)|[^\n]+)",
+    r"\banswer(?:\s+to\s+[^.:\n]{0,60})?\s*(?:is|:)\s*:?\s*(?P<answer>\$[^$\n]+\$|\\\([^\n]{1,500}?\\\)|[^\n]+)",
     re.IGNORECASE,
 )
-_FORMULA = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_FORMULA = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -51,18 +52,21 @@ def same_expression(answer: str, target: str) -> bool:
 
 
 def _last_boxed(text: str) -> str | None:
-    boxes = [inside for match in _BOXED.finditer(text) if (inside := _inside_braces(text, match.end())) is not None]
-    return boxes[-1].strip() or None if boxes else None
+    starts = [match.end() for match in _BOXED.finditer(text)]
+    ends = _closing_braces(text) if starts else {}
+    closed = [start for start in starts if start in ends]
+    return text[closed[-1] : ends[closed[-1]]].strip() or None if closed else None
 
 
-def _inside_braces(text: str, start: int) -> str | None:
-    """The text from `start` up to the brace that closes the one before it; None if it never closes."""
-    depth = 1
-    for position in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[start:position]
-    return None
+def _closing_braces(text: str) -> dict[int, int]:
+    """For each pair of braces, where its inside starts and ends."""
+    open_, ends = list[int](), dict[int, int]()
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            open_.append(brace.end())
+        elif open_:
+            ends[open_.pop()] = brace.start()
+    return ends
 
 
 def _last_statement(text: str) -> str | None:

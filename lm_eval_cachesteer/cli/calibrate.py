@@ -1,16 +1,17 @@
 """`cachesteer calibrate`: how strongly to steer, found without labels."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from ..errors import ArgumentError, ContrastError
+from ..strict_json import parse_json
+from .output import AsJson, check_vector_file, chosen_by, kept_clean, print_json
+from .terminal import terminal
 
 if TYPE_CHECKING:
     from ..core.vectors import SteeringVectors
@@ -33,7 +34,7 @@ def calibrate(
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts in one batch.")] = 8,
     device: Annotated[str | None, typer.Option(help="torch device; by default the accelerator.")] = None,
     dtype: Annotated[str, typer.Option(help="Model dtype.")] = "float32",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the coefficients at which steering changes the model's next tokens by a given dose, and record them.
 
@@ -48,17 +49,20 @@ def calibrate(
     from ..sources.models import load_model
     from ..sources.resolve import resolve_vectors
 
-    if out is not None and out.suffix != ".safetensors":
-        raise ArgumentError(f"--out {out} must end in .safetensors.")
-    loaded = load_model(pretrained, device=device, dtype=dtype)
-    architecture = Architecture.of(loaded.model.config)
-    terms = resolve_vectors(vectors, architecture=architecture, model_id=loaded.model_id)
-    if len(terms) != 1 or terms[0].weight != 1:
+    if out is not None:
+        check_vector_file(out)
+    asked = None if prompts is None else read_prompts(prompts)
+    named = resolve_vectors(vectors)  # what is wrong with them is said before the model is loaded
+    if len(named) != 1 or named[0].weight != 1:
         raise ArgumentError(f"--vectors {vectors!r} is a sum. Calibrate one vector file at a time.")
-    given = terms[0].vectors
-    check_architecture(terms[0].name, given.metadata.architecture, architecture)
-    texts = (questions_of(given) if prompts is None else read_prompts(prompts))[:limit]
-    with tqdm(total=len(texts), desc="Answering", unit="prompt", disable=as_json) as bar:
+    with kept_clean(as_json):
+        loaded = load_model(pretrained, device=device, dtype=dtype)
+    architecture = Architecture.of(loaded.model.config)
+    (term,) = resolve_vectors(vectors, architecture=architecture, model_id=loaded.model_id)
+    given = term.vectors
+    check_architecture(term.name, given.metadata.architecture, architecture)
+    texts = (questions_of(given) if asked is None else asked)[:limit]
+    with tqdm(total=len(texts), desc="Answering", unit="prompt") as bar:
         meter = DoseMeter(
             loaded.model,
             [encoded_prompt(text, given, loaded.tokenizer) for text in texts],
@@ -70,14 +74,15 @@ def calibrate(
     found = find(meter, given, target=dose, keys_per_value=keys)
     path = out or (Path(vectors) if Path(vectors).is_file() else None)
     if path is not None:
-        given.recommend(found.c_keys, found.c_values).save(path)
+        with chosen_by("--vectors" if out is None else "--out"):
+            given.recommend(found.c_keys, found.c_values).save(path)
     if as_json:
-        print(json.dumps(asdict(found) | {"prompts": len(texts), "written": str(path) if path else None}, indent=2))
+        print_json(asdict(found) | {"prompts": len(texts), "written": str(path) if path else None})
         return
     table = Table("c_values", "dose, nats")
     for c_values, measured in sorted(found.tried):
         table.add_row(f"{c_values:.4g}", f"{measured:.4g}", style="bold" if c_values == found.c_values else "")
-    console = Console()
+    console = terminal()
     console.print(table)
     where = (
         f"recorded in {path}" if path else "not recorded: shipped vectors stay as they are, --out FILE writes a copy"
@@ -114,7 +119,7 @@ def read_prompts(path: Path) -> list[str]:
         ArgumentError: The file cannot be read, or holds something else.
     """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         texts = [line["prompt"] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(

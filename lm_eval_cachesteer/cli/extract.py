@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import ArgumentError
+from .output import AsJson, check_folder, check_vector_file, chosen_by, kept_clean, print_json
 
 _LICENSE_OF_SHIPPED_SETS = "CC0-1.0 (contrast set); see the model's own licence for the model"
 
@@ -41,6 +42,7 @@ def extract(
     device: Annotated[str | None, typer.Option(help="torch device; by default the accelerator.")] = None,
     dtype: Annotated[str, typer.Option(help="Model dtype.")] = "float32",
     license_note: Annotated[str | None, typer.Option("--license", help="Licence note to record.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Extract steering vectors; an interrupted run goes on where it stopped.
 
@@ -52,16 +54,21 @@ def extract(
     from ..core.prompts import PromptSettings, build_pairs
     from ..core.tokens import single_token_id, unescape
     from ..extraction import extract as extract_vectors
+    from ..sources.folders import cached_vectors_folder
     from ..sources.models import load_model
-    from ..sources.resolve import cached_vectors_path, is_shipped, resolve_contrast_set
+    from ..sources.resolve import cached_vectors_path, check_name, is_shipped, resolve_contrast_set
 
     contrast_set = resolve_contrast_set(contrast)
     if items != "*":
         contrast_set = contrast_set.only(items)
     against_set = resolve_contrast_set(against) if against else None
-    if out is not None and out.suffix != ".safetensors":
-        raise ArgumentError(f"--out {out} must end in .safetensors.")
-    loaded = load_model(pretrained, device=device, dtype=dtype)
+    if out is not None:
+        check_vector_file(out)
+    else:
+        check_name(kind or contrast_set.name)
+        check_folder("CACHESTEER_CACHE", cached_vectors_folder())
+    with kept_clean(as_json):
+        loaded = load_model(pretrained, device=device, dtype=dtype)
     settings = PromptSettings(fewshot=fewshot, selection=selection, seed=seed, chat=chat)
     token_pairs = build_pairs(contrast_set, loaded.tokenizer, settings, against_set)[:pairs]
     offset = None if offset_token == "none" else unescape(offset_token)
@@ -92,7 +99,8 @@ def extract(
     )
     path = out or cached_vectors_path(metadata.kind, metadata.model_id)
     progress_file = path.with_name(f".{path.stem}.partial.safetensors")
-    with tqdm(total=len(token_pairs), desc=f"Extracting {metadata.kind}", unit="pair") as bar:
+    where = "CACHESTEER_CACHE" if out is None else "--out"
+    with chosen_by(where), tqdm(total=len(token_pairs), desc=f"Extracting {metadata.kind}", unit="pair") as bar:
         vectors = extract_vectors(
             loaded.model,
             token_pairs,
@@ -103,8 +111,11 @@ def extract(
             progress_file=progress_file,
             on_progress=lambda done: bar.update(done - bar.n) and None,
         )
-    vectors.save(path)
+        vectors.save(path)
     progress_file.unlink(missing_ok=True)
-    print(f"{path}\nsha256 of the tensors: {vectors.sha256}")
     given = f"vectors={path}" if c_values is not None else f"vectors={path},c_values=6"
+    if as_json:
+        print_json({"path": str(path), "sha256": vectors.sha256, "metadata": metadata.summary(), "model_args": given})
+        return
+    print(f"{path}\nsha256 of the tensors: {vectors.sha256}")
     print(f"Use them: lm_eval --model hf-cachesteer --model_args {given} --tasks ...")

@@ -1,16 +1,16 @@
 """`cachesteer gate`: does a candidate keep to a policy?"""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from ..errors import ArgumentError, CachesteerError
+from ..errors import CachesteerError
+from .output import AsJson, print_json, write_file
+from .terminal import terminal
 
 if TYPE_CHECKING:
     from ..gate.outcomes import Decision
@@ -39,7 +39,7 @@ def gate(
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a Markdown summary here.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Judge a candidate run by a policy, for continuous integration.
 
@@ -57,34 +57,27 @@ def gate(
     try:
         decision = decide(find_run(baseline), find_run(candidate), read_policy(policy), seed)
     except CachesteerError as error:  # the reports say so too, lest old ones be taken for this run's
-        _write(junit, junit_of_error(str(error)))
-        _write(markdown, summary_of_error(str(error)).encode())
+        _write("--junit", junit, junit_of_error(str(error)))
+        _write("--markdown", markdown, summary_of_error(str(error)).encode())
         raise
-    _write(junit, junit_xml(decision))
-    _write(markdown, summary(decision).encode())
+    _write("--junit", junit, junit_xml(decision))
+    _write("--markdown", markdown, summary(decision).encode())
     if as_json:
-        print(json.dumps(decision.described(), indent=2))
+        print_json(decision.described())
     else:
         _print(decision)
     raise typer.Exit(decision.exit_code)
 
 
-def _write(path: Path | None, content: bytes) -> None:
-    from ..files import write_atomically
-
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    except OSError as error:
-        raise ArgumentError(f"{path} cannot be written ({error}). Name a file in a folder you may write to.") from None
+def _write(option: str, path: Path | None, content: bytes) -> None:
+    if path is not None:
+        write_file(option, path, content)
 
 
 def _print(decision: "Decision") -> None:
     from ..gate.outcomes import COLUMNS
 
-    console = Console()
+    console = terminal()
     table = Table(
         *COLUMNS,
         title=Text(f"{decision.candidate.path}\nagainst {decision.baseline.path}"),

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ArgumentError, ResultsError
+from ..errors import CachesteerError
+from .output import AsJson, write_file
+from .terminal import terminal
 
 if TYPE_CHECKING:
     from ..results.leaderboard import Entry
@@ -42,7 +44,7 @@ def leaderboard(
         Format | None, typer.Option("--format", help="How to write it. Default: as --output is named, else table.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write to this file: .md, .csv, .json or .txt.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every run, by model and task: accuracy, difference from the baseline, style, repetition, tokens, time.
 
@@ -58,34 +60,43 @@ def leaderboard(
 
     chosen = _chosen_format(form, output, as_json)
     entries = list_runs(
-        find_runs(folders, _left_out),
+        find_runs(folders, left_out),
         tasks=task or (),
         metric=metric,
         baseline=find_run(baseline) if baseline else None,
-        left_out=_left_out,
+        left_out=left_out,
     )
     if output is not None:
-        _write(output, _text(entries, chosen))
-    elif chosen == "table":
-        _print(entries, Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=_WIDTH))
-    else:
+        write_file("--output", output, _text(entries, chosen).encode())
+    if as_json:
+        sys.stdout.write(_text(entries, "json"))
+    elif output is None and chosen == "table":
+        show(entries)
+    elif output is None:
         sys.stdout.write(_text(entries, chosen))
 
 
-def _left_out(error: ResultsError) -> None:
-    Console(stderr=True).print(Text(f"Left out: {error}"), soft_wrap=True)
+def show(entries: Sequence["Entry"]) -> None:
+    """Prints the tables, as wide as the terminal."""
+    _print(entries, terminal() if sys.stdout.isatty() or "COLUMNS" in os.environ else terminal(width=_WIDTH))
+
+
+def left_out(error: CachesteerError) -> None:
+    """Tells what cannot be read."""
+    terminal(stderr=True).print(Text(f"Left out: {error}"), soft_wrap=True)
 
 
 def _chosen_format(form: Format | None, output: Path | None, as_json: bool) -> Format:
-    if as_json and form not in (None, "json"):
-        raise typer.BadParameter(f"--json and --format {form} contradict each other. Leave one of them out.")
-    if as_json or form:
-        return form or "json"
+    """The format of the file, or, without one, of stdout."""
     if output is None:
-        return "table"
-    if output.suffix not in _SUFFIXES:
-        raise typer.BadParameter(f"{output} does not end in {', '.join(_SUFFIXES)}. Add --format.")
-    return _SUFFIXES[output.suffix]
+        if as_json and form not in (None, "json"):
+            raise typer.BadParameter(f"--json and --format {form} contradict each other. Leave one of them out.")
+        return "json" if as_json else form or "table"
+    if form or output.suffix in _SUFFIXES:
+        return form or _SUFFIXES[output.suffix]
+    if as_json:
+        return "json"
+    raise typer.BadParameter(f"{output} does not end in {', '.join(_SUFFIXES)}. Add --format.")
 
 
 def _text(entries: Sequence["Entry"], form: Format) -> str:
@@ -93,18 +104,9 @@ def _text(entries: Sequence["Entry"], form: Format) -> str:
 
     if form == "table":
         text = io.StringIO()
-        _print(entries, Console(file=text, width=_WIDTH))
+        _print(entries, terminal(file=text, width=_WIDTH))
         return text.getvalue()
     return {"markdown": listing.as_markdown, "csv": listing.as_csv, "json": listing.as_json}[form](entries)
-
-
-def _write(path: Path, text: str) -> None:
-    from ..files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise ArgumentError(f"--output {path} cannot be written ({error}). Name a file in a folder of yours.") from None
 
 
 def _print(entries: Sequence["Entry"], console: Console) -> None:

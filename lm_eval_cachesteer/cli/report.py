@@ -1,13 +1,15 @@
 """`cachesteer report`: one page to look at runs."""
 
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from ..errors import ArgumentError
+from ..printable import printable
+from .output import AsJson, print_json, write_file
+from .terminal import terminal
 
 
 def report(
@@ -20,6 +22,7 @@ def report(
     samples: Annotated[int, typer.Option(min=0, help="The most samples to show; of more, a random choice.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed of that choice.")] = 0,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make one HTML file of many runs: leaderboard, plots, and every answer beside the unsteered one.
 
@@ -28,7 +31,42 @@ def report(
 
     Example: cachesteer report runs -o report.html
     """
-    from ..files import write_atomically
+    written = write_report(folders, out, title=title, metric=metric, samples=samples, seed=seed)
+    if as_json:
+        print_json(written)
+    else:
+        print(printable(told(written)))
+    if show:
+        webbrowser.open(out.resolve().as_uri())
+
+
+def write_report(
+    folders: Sequence[str],
+    out: Path,
+    *,
+    title: str = "Steering report",
+    metric: str | None = None,
+    samples: int = 20_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Writes the page, and tells on stderr what was left out.
+
+    Args:
+        folders: Result folders.
+        out: The file.
+        title: Its heading.
+        metric: What scores the runs.
+        samples: The most samples to show.
+        seed: Seed of the choice among more.
+
+    Returns:
+        What is in it: `path`, `bytes`, `summary`, number of `runs`, `sweeps` and `samples`,
+        `samples_of` how many there were, `remarks`.
+
+    Raises:
+        ArgumentError: plotly is not installed, or the file cannot be written.
+        ResultsError: As in `report_data`.
+    """
     from ..report.data import report_data
     from ..report.figure import require_plotly
     from ..report.page import render
@@ -36,18 +74,24 @@ def report(
     require_plotly()
     data = report_data(folders, metric, samples, seed)
     content = render(data, title)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, content)
-    except OSError as error:
-        raise ArgumentError(
-            f"--out {out} cannot be written ({error.strerror}). Name a file in a folder of your own."
-        ) from None
-    console = Console(stderr=True)
+    write_file("--out", out, content)
+    console = terminal(stderr=True)
     for remark in data["remarks"]:
         console.print(f"Left out: {remark}", highlight=False, markup=False, soft_wrap=True)
-    shown, of = len(data["browser"]["samples"]), data["browser"]["of"]
+    return {
+        "path": str(out),
+        "bytes": len(content),
+        "summary": data["summary"],
+        "runs": data["runs"],
+        "sweeps": len(data["sweeps"]),
+        "samples": len(data["browser"]["samples"]),
+        "samples_of": data["browser"]["of"],
+        "remarks": data["remarks"],
+    }
+
+
+def told(written: dict[str, Any]) -> str:
+    """What `write_report` returned, in a line."""
+    shown, of = written["samples"], written["samples_of"]
     counted = f"{shown} samples" if shown == of else f"{shown} of {of} samples"
-    print(f"{out}: {data['summary']}, {counted}, {len(content) / 1e6:.1f} MB")
-    if show:
-        webbrowser.open(out.resolve().as_uri())
+    return f"{written['path']}: {written['summary']}, {counted}, {written['bytes'] / 1e6:.1f} MB"

@@ -1,22 +1,22 @@
 """`cachesteer study`: the paper's whole comparison in one command."""
 
-import json
-import shlex
-import shutil
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from tqdm import tqdm
 
-from ..errors import CachesteerError
-from . import leaderboard, report
+from ..errors import ArgumentError, CachesteerError
+from ..printable import printable
+from .child import run_lm_eval
+from .leaderboard import left_out, show
+from .output import AsJson, chosen_by, console, kept_clean, print_json
+from .report import told, write_report
+from .terminal import terminal
 
 if TYPE_CHECKING:
-    from ..core.metadata import VectorMetadata
+    from ..results.leaderboard import Entry
+    from ..study.steps import Outcome, Step
 
 
 def study(
@@ -35,99 +35,115 @@ def study(
     coefficient: Annotated[float, typer.Option(help="Its coefficient.")] = 1.0,
     sampled: Annotated[bool, typer.Option("--sampled", help="Ask by sampling too, as the paper does.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N documents of each task.")] = None,
+    gen_kwargs: Annotated[str, typer.Option(help="Generation arguments of all arms, as for lm_eval.")] = "",
     batch_size: Annotated[str, typer.Option(help="Rows in one batch, or auto.")] = "16",
     apply_chat_template: Annotated[
         bool, typer.Option("--apply-chat-template/--no-chat-template", help="Chat-templated prompts.")
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder of the runs, and of report.html.")] = Path("runs/study"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished arms again.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare baseline, CoT prompt, cache steering, both, and activation steering on the same documents.
 
     Each arm is a run of lm_eval; finished ones are kept, so that a study that was stopped goes on. At its end: the
-    leaderboard with paired differences, and report.html.
+    leaderboard with paired differences, and report.html; with --sampled, both also for the sampled arms.
 
     Example: cachesteer study --vectors stepwise --tasks cachesteer_offline_choice --limit 40
     """
-    from lm_eval.tasks import TaskManager
     from lm_eval.utils import simple_parse_args_string
-    from transformers import AutoConfig
 
-    from ..core.architecture import Architecture
+    from ..files import exclusive
+    from ..harness.arguments import ALLOWED
+    from ..harness.manager import manager_of, names_of
     from ..harness.registration import register
-    from ..sources.embedded import ensure_embedded_model
-    from ..sources.models import model_id_of
-    from ..sources.resolve import resolve_vectors
-    from ..study import Record, arms, command, tasks_of
+    from ..results.listing import described
+    from ..study.arms import ACTIVATION_MODEL, arms
+    from ..study.pairs import Source
+    from ..study.steps import carry_out, due, plan
+    from ..study.subject import Activation, Subject
 
     register()
-    console = Console()
-    common: dict[str, Any] = {"pretrained": pretrained or str(ensure_embedded_model())}
-    common |= simple_parse_args_string(model_args)
-    config = AutoConfig.from_pretrained(common["pretrained"])
-    architecture, model_id = Architecture.of(config), model_id_of(common["pretrained"])
-    metadata = resolve_vectors(vectors, architecture=architecture, model_id=model_id)[0].vectors.metadata
+    with_report = _can_report()
+    common = ({"pretrained": pretrained} if pretrained else {}) | simple_parse_args_string(model_args)
     steered = {"vectors": vectors} | simple_parse_args_string(steering)
-    of_activation = None
-    if activation:
-        path = out / "activation.pt"
-        _extract_activation(path, common["pretrained"], metadata, contrast, layer, coefficient)
-        of_activation = {"steer_path": str(path)}
-    known = TaskManager().all_tasks
-    asked = [name.strip() for name in tasks.split(",") if name.strip()]
+    with kept_clean(as_json):
+        subject = Subject.of(common, steered)
+    vector = Activation(subject, Source.of(subject.metadata, contrast), layer, coefficient, out) if activation else None
+    ways = arms(
+        subject.common,
+        steered,
+        subject.plan.offset_text,
+        vectors=subject.vectors,
+        activation={"steer_path": str(vector.path)} if vector else None,
+        ours=ALLOWED,
+        gen_kwargs=simple_parse_args_string(gen_kwargs),
+        sampled=sampled,
+    )
+    names = names_of(tasks)
     options = ["--batch_size", batch_size, *(["--limit", str(limit)] if limit else [])]
     options += ["--apply_chat_template"] if apply_chat_template else []
-    record = Record(out)
-    for arm in arms(common, steered, metadata.offset_token, of_activation, sampled):
-        present = tasks_of(arm, asked, known)
-        if not present:
-            console.print(f"{arm.name}: left out, no task has a variant *{arm.suffix}.", highlight=False, markup=False)
-            continue
-        words = command(arm, present, record.folder_of(arm), options)
-        if not fresh and record.is_finished(arm, words):
-            console.print(f"{arm.name}: kept from before.", highlight=False, markup=False)
-            continue
-        shutil.rmtree(record.folder_of(arm), ignore_errors=True)  # what an interrupted or different run left
-        _run(console, arm.name, words)
-        record.finish(arm, words)
-    console.print()
-    leaderboard.leaderboard([str(out)])
-    report.report([str(out)], out=out / "report.html")
+    steps = plan(ways, names, manager_of(names).all_tasks, out, options)
+    with chosen_by("--out"), exclusive(out, "study"):
+        if vector and any(step.arm.model == ACTIVATION_MODEL for step in due(steps, fresh)):
+            with kept_clean(as_json):
+                vector.extract()
+        outcomes = carry_out(steps, lambda step: _run(step, as_json), fresh=fresh, told=lambda o: _tell(o, as_json))
+        entries, reports = _sum_up(outcomes, out, with_report, as_json)
+    if as_json:
+        arms_of = [outcome.described() for outcome in outcomes]
+        print_json({"folder": str(out), "arms": arms_of, "leaderboard": described(entries), "reports": reports})
 
 
-def _extract_activation(
-    path: Path, pretrained: str, metadata: "VectorMetadata", contrast: str | None, layer: int | None, coefficient: float
-) -> None:
-    """Writes the activation vector, from the pairs that the vectors come from, unless the same one is there."""
-    from ..activation import extract_activation, save_for_harness
-    from ..core.prompts import PromptSettings, build_pairs
-    from ..files import write_atomically
-    from ..sources.models import load_model
-    from ..sources.resolve import resolve_contrast_set
+def _can_report() -> bool:
+    """Whether reports can be drawn; if not, that is said before the long work."""
+    from ..report.figure import require_plotly
 
-    contrast_set = resolve_contrast_set(contrast or metadata.contrast_set)
-    settings, against, count = PromptSettings(), None, None
-    if contrast is None:
-        contrast_set = contrast_set.only(metadata.contrast_items)
-        against = resolve_contrast_set(metadata.against_set) if metadata.against_set else None
-        settings, count = PromptSettings(fewshot=metadata.fewshot_count), metadata.pair_count
-    recipe = json.dumps([pretrained, contrast_set.sha256, against and against.sha256, count, layer, coefficient])
-    noted = path.with_suffix(".json")
-    if path.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == recipe:
-        return
-    loaded = load_model(pretrained, dtype="float32")
-    pairs = build_pairs(contrast_set, loaded.tokenizer, settings, against)[:count]
-    with tqdm(total=len(pairs), desc="Extracting the activation vector", unit="pair") as bar:
-        name, vector = extract_activation(loaded.model, pairs, layer, bar.update)
-    save_for_harness(path, name, vector, coefficient)
-    write_atomically(noted, recipe.encode())
-
-
-def _run(console: Console, name: str, words: list[str]) -> None:
-    console.print(f"\n[bold]{name}[/]\n$ lm_eval {shlex.join(words)}", highlight=False, soft_wrap=True)
-    sys.stdout.flush()  # before the other process writes
-    finished = subprocess.run([sys.executable, "-m", "lm_eval_cachesteer", *words], check=False)  # noqa: S603 - ours
-    if finished.returncode:
-        raise CachesteerError(
-            f"{name}: lm_eval ended with exit code {finished.returncode}; its message is above. Finished arms are kept."
+    try:
+        require_plotly()
+    except ArgumentError as error:
+        terminal(stderr=True).print(
+            f"No report will be written. {error}", highlight=False, markup=False, soft_wrap=True
         )
+        return False
+    return True
+
+
+def _run(step: "Step", as_json: bool) -> None:
+    from ..results.complete import check_complete
+    from ..results.runs import find_run
+
+    try:
+        run_lm_eval(step.arm.name, step.command, as_json)
+        check_complete(find_run(str(step.folder)))
+    except CachesteerError as error:
+        raise CachesteerError(f"{error} Finished arms are kept: the same command goes on with this one.") from None
+
+
+def _tell(outcome: "Outcome", as_json: bool) -> None:
+    arm = outcome.step.arm
+    why = "kept from before" if outcome.state == "kept" else f"left out, no task has a variant *{arm.suffix}"
+    console(as_json).print(f"{arm.name}: {why}.", highlight=False, markup=False)
+
+
+def _sum_up(
+    outcomes: Sequence["Outcome"], out: Path, with_report: bool, as_json: bool
+) -> tuple[list["Entry"], list[dict[str, Any]]]:
+    """Leaderboard and report of the greedy arms, and of the sampled ones: each beside the baseline asked likewise."""
+    from ..results.leaderboard import leaderboard as list_runs
+    from ..results.runs import find_runs
+
+    entries, reports = [], []
+    there = [outcome.step for outcome in outcomes if outcome.state != "left out"]
+    for sampled in dict.fromkeys(step.arm.sampled for step in there):
+        folders = [str(step.folder) for step in there if step.arm.sampled == sampled]
+        listed = list_runs(find_runs(folders, left_out), left_out=left_out)
+        entries += listed
+        if not as_json:
+            print()
+            show(listed)
+        if with_report:
+            reports.append(write_report(folders, out / f"report{'-sampled' if sampled else ''}.html"))
+            if not as_json:
+                print(printable(told(reports[-1])))
+    return entries, reports

@@ -1,16 +1,17 @@
 """`cachesteer sweep`: which coefficients, layers and heads serve a task best?"""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 from tqdm import tqdm
+
+from .output import AsJson, chosen_by, kept_clean, print_json
+from .terminal import terminal
 
 if TYPE_CHECKING:
     from ..sweep.choice import Cell
@@ -42,7 +43,7 @@ def sweep(
     ] = True,
     gen_kwargs: Annotated[str, typer.Option(help="Generation arguments, as for lm_eval.")] = "",
     batch_size: Annotated[str, typer.Option(help="Rows in one batch, or auto.")] = "16",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Try every setting of a grid on one part of the documents, choose one, and check it on the other part.
 
@@ -53,27 +54,28 @@ def sweep(
     """
     from lm_eval.utils import simple_parse_args_string
 
-    from ..files import write_atomically
+    from ..files import json_text, write_atomically
     from ..harness.arguments import SteeringArguments
     from ..harness.backend import CacheSteerLM
+    from ..harness.manager import manager_of, names_of
     from ..harness.registration import register
-    from ..sweep.evaluation import HarnessEvaluator, Work, manager_of
+    from ..sources.models import loading
+    from ..sources.resolve import resolve_vectors
+    from ..sweep.evaluation import HarnessEvaluator, Work
     from ..sweep.grid import cells, draw, parse_axis
     from ..sweep.ledger import Ledger
     from ..sweep.search import sweep as run
     from ..sweep.summary import described
 
     axes = [parse_axis(text) for text in grid]
-    settings = cells(axes)
-    if random is not None:
-        settings = draw(settings, random, seed)
+    settings = cells(axes) if random is None else draw(axes, random, seed)
     given = {"pretrained": pretrained, "batch_size": batch_size} | simple_parse_args_string(model_args)
     given |= {"vectors": vectors} | settings[0]
     base = SteeringArguments.take_from(dict(given))
-    for setting in settings:
-        replace(base, **setting)  # what is out of range is said before the model is loaded
+    for expression in dict.fromkeys(replace(base, **setting).vectors for setting in settings):
+        resolve_vectors(str(expression))  # what is out of range, or not there, is said before the model is loaded
     register()
-    names = [name.strip() for name in tasks.split(",") if name.strip()]
+    names = names_of(tasks)
     work = Work(
         tasks=names,
         metric=metric,
@@ -86,9 +88,11 @@ def sweep(
     )
     manager = manager_of(names)
     ledger = Ledger(out / "cells")
-    with ledger.locked():
-        evaluator = HarnessEvaluator(CacheSteerLM(**given), base, work, manager)
-        with tqdm(total=len(settings) + 3, desc="Sweep", unit="cell", disable=as_json) as bar:
+    with chosen_by("--out"), ledger.locked(), kept_clean(as_json):
+        with loading(str(given["pretrained"] or "the embedded model")):
+            lm = CacheSteerLM(**given)
+        evaluator = HarnessEvaluator(lm, base, work, manager)
+        with tqdm(total=len(settings) + 3, desc="Sweep", unit="cell") as bar:
 
             def finish(setting: Mapping[str, Any], tried: bool) -> None:
                 bar.set_postfix_str(f"{_named(setting)}{'' if tried else ', kept from before'}", refresh=False)
@@ -96,11 +100,11 @@ def sweep(
 
             found = run(settings, evaluator, ledger, finish)
         content = described(vectors, names, axes, found)
-        write_atomically(out / "sweep.json", (json.dumps(content, indent=2) + "\n").encode())
+        write_atomically(out / "sweep.json", json_text(content).encode())
     if as_json:
-        print(json.dumps(content, indent=2))
+        print_json(content)
         return
-    console = Console()
+    console = terminal()
     for table in _heat_maps(axes, found):
         console.print(table)
     for line in _conclusion(found, out, settings):
@@ -112,29 +116,37 @@ def _named(setting: Mapping[str, Any]) -> str:
 
 
 def _heat_maps(axes: Sequence["Axis"], found: "Found") -> list[Table]:
-    """Scores over the first two axes, one table for each combination of the others; colour says how good."""
-    from ..sweep.grid import cells
+    """Scores over the first two axes, one table for each combination of the others; colour says how good.
 
-    rows, columns = axes[0], cells(axes[1:2])
+    Values and combinations that no cell has, as of a draw from a larger grid, are left out.
+    """
+    from ..sweep.summary import tried
+
+    first, second, others = axes[0].name, [axis.name for axis in axes[1:2]], [axis.name for axis in axes[2:]]
+    values = tried(axes, found.cells)
+    columns = [{name: value} for name in second for value in values[name]] or [{}]
     scores = [cell.score for cell in (*found.cells, found.unsteered)]
+    by_setting = {frozenset(cell.settings.items()): cell for cell in found.cells}
     tables = []
-    for rest in cells(axes[2:]):
+    for rest in _distinct({name: cell.settings[name] for name in others} for cell in found.cells):
         title = f"Score on the development documents{'; ' + _named(rest) if rest else ''}"
-        headers = [Column(Text(_named(column))) for column in columns]
-        table = Table(rows.name, *headers, title=Text(title), title_justify="left")
-        if not axes[1:]:
-            table.columns[1].header = "score"
-        for value in rows.values:
-            line = [{rows.name: value} | column | rest for column in columns]
-            by_setting = [next((cell for cell in found.cells if cell.settings == setting), None) for setting in line]
-            shades = [_shaded(cell, min(scores), max(scores), found) if cell else Text("") for cell in by_setting]
-            table.add_row(Text(str(value)), *shades)
+        headers = [Column(Text(_named(column) if column else "score")) for column in columns]
+        table = Table(first, *headers, title=Text(title), title_justify="left")
+        for value in values[first]:
+            line = [by_setting.get(frozenset(({first: value} | column | rest).items())) for column in columns]
+            table.add_row(Text(str(value)), *(_shaded(cell, min(scores), max(scores), found) for cell in line))
         tables.append(table)
     return tables
 
 
-def _shaded(cell: "Cell", low: float, high: float, found: "Found") -> Text:
+def _distinct(settings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(items) for items in dict.fromkeys(tuple(setting.items()) for setting in settings)]
+
+
+def _shaded(cell: "Cell | None", low: float, high: float, found: "Found") -> Text:
     """A score on a background between dark (worst) and bright (best); the recommended one is marked."""
+    if cell is None:
+        return Text("")
     level = round(40 + 180 * (cell.score - low) / (high - low)) if high > low else 130
     style = f"{'black' if level > 120 else 'white'} on rgb({level // 3},{level},{level // 2})"
     return Text(f" {cell.score:.3f}{' *' if cell is found.recommended else '  '}", style=style)

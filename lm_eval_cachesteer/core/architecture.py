@@ -1,12 +1,16 @@
 """What a model must share with another for the same vectors to make sense, and the check that it does."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import ArgumentError, VectorMismatchError
+
+# Kinds of layers, as configurations name them, that remember a state instead of keys and values.
+_KEYLESS = {"conv", "linear_attention", "mamba", "mamba2", "recurrent", "moe", "mlp"}
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Architecture:
         model_type: transformers model type, such as "llama".
         n_layers: Number of decoder layers.
         hidden_size: Width of the residual stream.
-        n_kv_heads: Key-value heads of a layer.
-        head_dim: Width of a head.
+        n_kv_heads: Key-value heads of a layer; of the first, where layers differ.
+        head_dim: Width of a head; of the first layer, where layers differ.
         rope_base: Rotary base by attention type ("" where a model has one for all); empty without rotary embedding.
     """
 
@@ -34,7 +38,7 @@ class Architecture:
         """Reads the fingerprint from a transformers configuration.
 
         Raises:
-            ArgumentError: The model is an encoder-decoder.
+            ArgumentError: The model is an encoder-decoder, or none of its layers keeps keys and values.
         """
         if getattr(config, "is_encoder_decoder", False):
             raise ArgumentError(
@@ -42,20 +46,48 @@ class Architecture:
                 "decoder-only model: use one, such as any AutoModelForCausalLM."
             )
         text = config.get_text_config(decoder=True)
-        n_heads = getattr(text, "num_attention_heads", 0)
-        hidden_size = text.hidden_size
+        without = layers_without_keys(text)
+        if without and len(without) == len(text.layer_types):
+            raise ArgumentError(
+                f"{config.model_type} keeps no keys and values: all its layers are of kind "
+                f"{' or '.join(sorted(set(text.layer_types)))}. KV cache steering edits those of a prompt: use a model "
+                "with attention layers."
+            )
+        n_heads = _read(text, "num_attention_heads") or 0
+        hidden_size = _read(text, "hidden_size")
         return cls(
             model_type=text.model_type,
             n_layers=text.num_hidden_layers,
             hidden_size=hidden_size,
-            n_kv_heads=getattr(text, "num_key_value_heads", None) or n_heads,
-            head_dim=getattr(text, "head_dim", None) or (hidden_size // n_heads if n_heads else 0),
-            rope_base=dict(_rope_bases(getattr(text, "rope_parameters", None))),
+            n_kv_heads=_read(text, "num_key_value_heads") or n_heads,
+            head_dim=_read(text, "head_dim") or (hidden_size // n_heads if n_heads else 0),
+            rope_base=dict(_rope_bases(_read(text, "rope_parameters"))),
         )
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+def accepted_arguments(model: Any) -> frozenset[str]:
+    """Names of the arguments a model's forward takes, looking through adapters such as PEFT's."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return frozenset(inspect.signature(base.forward).parameters)
+
+
+def layers_without_keys(config: Any) -> list[int]:
+    """Numbers of the layers that remember a state, or nothing, instead of keys and values.
+
+    Args:
+        config: The configuration of a text model; one that names no kinds of layers has no such layers.
+    """
+    return [i for i, kind in enumerate(getattr(config, "layer_types", None) or ()) if kind in _KEYLESS]
+
+
+def _read(config: Any, name: str) -> Any:
+    """A setting of a configuration, or None; that of the first layer where layers differ, as in Gemma 4."""
+    layers = getattr(config, "per_layer_config", None)
+    return getattr(layers[0] if layers else config, name, None)
 
 
 def _rope_bases(parameters: Any) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, EncoderDecoderCache
 
-from ..errors import CacheLayoutError
+from ..errors import CacheLayoutError, SteeringError
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def attention_layers(cache: Cache) -> list[AttentionLayer]:
         cache: A cache of transformers 5 that has seen at least one token.
 
     Raises:
-        CacheLayoutError: The cache is of an encoder-decoder model, is quantized, or is not a transformers cache.
+        CacheLayoutError: The cache is of an encoder-decoder model, is quantized, keeps one tensor as keys and values,
+            or is not a transformers cache.
     """
     if isinstance(cache, EncoderDecoderCache):
         raise CacheLayoutError(
@@ -79,10 +80,37 @@ def attention_layers(cache: Cache) -> list[AttentionLayer]:
         keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
         if keys is None or values is None or keys.numel() == 0:
             continue
+        if keys.data_ptr() == values.data_ptr():
+            raise CacheLayoutError(
+                f"Layer {index} keeps the same numbers as keys and as values ({type(layer).__name__}): one cannot be "
+                "steered without the other. Use a model that keeps both."
+            )
         end = int(layer.get_seq_length())
         held = min(end, keys.shape[-2])
         layers.append(AttentionLayer(index, keys, values, first_column=end - held, end_column=end))
     return layers
+
+
+def check_continued(cache: Cache, columns: int, model_name: str) -> None:
+    """Makes sure that a text was decoded from an edited cache to its end.
+
+    Some models drop the cache they are given: Phi-3 does, once the text outgrows the length of its short rotary scale.
+
+    Args:
+        cache: The edited cache, after decoding.
+        columns: Tokens that it holds if every step has read it.
+        model_name: Names the model in the message.
+
+    Raises:
+        SteeringError: It holds fewer.
+    """
+    held = int(cache.get_seq_length())
+    if held < columns:
+        raise SteeringError(
+            f"{model_name} dropped the edited cache of {held} tokens and computed the rest of the {columns} tokens "
+            "from a new one, unsteered, as models do whose rotary embedding changes with the length. Use max_length= "
+            "to keep prompts and answers within `original_max_position_embeddings`."
+        )
 
 
 def token_columns(attention_mask: Tensor, position: int) -> Tensor:

@@ -1,7 +1,6 @@
 """Contrast sets: questions answered with reasoning, against the same questions answered without."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ContrastError
+from ..paths import is_file
+from ..strict_json import parse_json
 
 Message = Mapping[str, str]
 Prompt = str | tuple[Message, ...]
@@ -65,13 +66,18 @@ class ContrastSet:
                 and question items are mixed.
         """
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise ContrastError(f"{path}: no such contrast set. `cachesteer vectors` lists the shipped ones.")
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ContrastError(f"{path}: cannot be read ({error.strerror}). Name a file that you may read.") from None
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ContrastError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}).") from None
+            raise ContrastError(
+                f"{path}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+            ) from None
         items = [
             _read_item(line, f"{path}, line {number}")
             for number, line in enumerate(text.split("\n"), start=1)
@@ -98,8 +104,8 @@ class ContrastSet:
 
 def _read_item(line: str, where: str) -> ContrastItem | ReadyPair:
     try:
-        record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        record = parse_json(line, unique=True)
+    except ValueError as error:
         raise ContrastError(f"{where}: not a JSON object ({error}).") from None
     if not isinstance(record, dict):
         raise ContrastError(f"{where}: expected a JSON object, got {type(record).__name__}.")

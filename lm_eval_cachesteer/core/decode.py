@@ -1,7 +1,6 @@
 """Prefill, edit, and what follows: generation and scoring on a steered cache."""
 
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,12 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
 from ..errors import CacheLayoutError
-from .cache import token_columns
+from .adapters import check_adapter
+from .architecture import accepted_arguments
+from .behaviour import takes_padding, takes_several
+from .cache import check_continued, token_columns
 from .edit import CacheEdit
+from .generation import GenerateSettings
 
 
 @dataclass
@@ -90,15 +93,23 @@ def prefill(
         cache: An empty cache to fill; by default the model makes its own.
 
     Raises:
-        CacheLayoutError: The model returns no cache.
+        ArgumentError: The model carries an adapter that cannot be steered.
+        CacheLayoutError: The model returns no cache, or one that does not count the prompt's tokens.
         VectorMismatchError: The vectors do not fit the model.
     """
+    check_adapter(model)
     outputs = forward(model, batch.input_ids, batch.attention_mask, cache, keep=1)
     filled = getattr(outputs, "past_key_values", None)
     if filled is None:
         raise CacheLayoutError(
             f"{type(model).__name__} keeps no key-value cache (a recurrent model, or use_cache is off), so there is "
             "nothing to steer. Use a model with attention layers."
+        )
+    held, fed = int(filled.get_seq_length()), batch.input_ids.shape[1]
+    if held != fed:
+        raise CacheLayoutError(
+            f"The cache of {type(model).__name__} counts {held} tokens of a prompt of {fed}, so that what follows "
+            "would not go on from it. Use a model whose cache counts every token of the prompt."
         )
     steered = torch.zeros(len(batch.input_ids), dtype=torch.bool)
     if edit is not None:
@@ -112,6 +123,8 @@ def forward(
 ) -> Any:
     """One pass over new tokens, with positions counted over real tokens only.
 
+    After a cache, models that cannot take several tokens at once are fed one after the other.
+
     Args:
         model: A decoder-only model.
         input_ids: (batch, new columns).
@@ -121,24 +134,34 @@ def forward(
 
     Returns:
         The model's output; `logits` has at most the last `keep` columns where the model can limit them.
+
+    Raises:
+        CacheLayoutError: Rows are padded, and the model gives such rows other logits.
     """
+    new = input_ids.shape[1]
+    held = attention_mask.shape[1] - new
+    if held and new > 1 and not takes_several(model):
+        steps = [
+            forward(model, input_ids[:, i : i + 1], attention_mask[:, : held + i + 1], cache, keep=1)
+            for i in range(new)
+        ]
+        steps[-1].logits = torch.cat([step.logits[:, -1:] for step in steps[-keep:]], dim=1)
+        return steps[-1]
+    if not held and not attention_mask[:, 0].all() and not takes_padding(model):
+        raise CacheLayoutError(
+            f"{type(model).__name__} gives padded rows other logits than rows alone. Use batch_size=1."
+        )
     accepted = accepted_arguments(model)
     optional: dict[str, Any] = {}
     if "position_ids" in accepted:
         positions = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
-        optional["position_ids"] = positions[:, -input_ids.shape[1] :]
+        optional["position_ids"] = positions[:, -new:]
     if "logits_to_keep" in accepted:
         optional["logits_to_keep"] = keep
     with torch.no_grad():
         return model(
             input_ids=input_ids, attention_mask=attention_mask, past_key_values=cache, use_cache=True, **optional
         )
-
-
-def accepted_arguments(model: PreTrainedModel) -> frozenset[str]:
-    """Names of the arguments a model's forward takes, looking through adapters such as PEFT's."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return frozenset(inspect.signature(base.forward).parameters)
 
 
 def continue_generation(
@@ -154,23 +177,24 @@ def continue_generation(
 
     Returns:
         What `generate` returns for the whole prompt.
+
+    Raises:
+        SteeringError: The model drops an edited cache on the way.
     """
-    return model.generate(
+    settings = GenerateSettings.of(model, generate_arguments)
+    if settings.config.cache_implementation is not None:
+        generate_arguments["cache_implementation"] = None  # there is a cache already
+    output = model.generate(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,
-        past_key_values=branch(prefilled.cache, generate_arguments),
+        past_key_values=settings.branch(prefilled.cache),
         use_cache=True,
         **generate_arguments,
     )
-
-
-def branch(cache: Cache, generate_arguments: Mapping[str, Any]) -> Cache:
-    """Repeats the cache's rows for searches that follow several continuations of a prompt at once."""
-    beams = int(generate_arguments.get("num_beams") or 1)
-    copies = max(beams, int(generate_arguments.get("num_return_sequences") or 1))
-    if copies > 1:
-        cache.batch_repeat_interleave(copies)
-    return cache
+    if prefilled.steered.any():
+        sequences = output if isinstance(output, Tensor) else output.sequences
+        check_continued(prefilled.cache, sequences.shape[1] - 1, type(model).__name__)
+    return output
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from transformers import Cache
 
 from ..errors import ArgumentError, SteeringError, VectorMismatchError
+from .addition import Addition, Place, add_all
 from .cache import attention_layers, token_columns
 from .selection import select_heads, select_layers
 from .vectors import SteeringVectors
@@ -31,6 +33,10 @@ class WeightedVectors:
     def to(self, device: str | torch.device) -> "WeightedVectors":
         """The same term with its tensors on a device."""
         return replace(self, vectors=self.vectors.to(device))
+
+    def factor(self, name: str, given: float | None) -> float:
+        """The coefficient to use times the weight; as `coefficient`."""
+        return self.weight * self.coefficient(name, given)
 
     def coefficient(self, name: str, given: float | None) -> float:
         """The coefficient to use: the given one, or the one these vectors recommend.
@@ -62,11 +68,13 @@ class CacheEdit:
         keys: Layer -> (n_kv_heads, head_dim), float32, added to the cached keys.
         values: Layer -> (n_kv_heads, head_dim of the values), float32, added to the cached values.
         position: The edited token of each row, among the cached ones: -1 is the last.
+        strength: The coefficients, as messages name them.
     """
 
     keys: Mapping[int, Tensor]
     values: Mapping[int, Tensor]
     position: int = -1
+    strength: str = "these vectors"
 
     @classmethod
     def build(
@@ -92,7 +100,8 @@ class CacheEdit:
             n_layers: Number of layers of the model; by default one more than the last layer with vectors.
 
         Raises:
-            ArgumentError: A setting is malformed or out of range, or no selected layer has vectors.
+            ArgumentError: A setting is malformed or out of range, no selected layer has vectors, or the sum is beyond
+                float32 or vanishes although its terms do not.
             VectorMismatchError: The terms have vectors of different shapes.
         """
         available = sorted(set().union(*(term.vectors.layers for term in terms)))
@@ -101,14 +110,24 @@ class CacheEdit:
             raise ArgumentError(f"layers={layers!r} selects none of the layers with vectors: {available}.")
         keys = {i: _sum_of(terms, "keys", c_keys, i) for i in selected}
         values = {i: _sum_of(terms, "values", c_values, i) for i in selected}
+        strength = _strength(terms, c_keys, c_values)
+        if not all(torch.isfinite(t).all() for t in (*keys.values(), *values.values())):
+            raise ArgumentError(f"With {strength} the vectors overflow float32. Use smaller coefficients.")
         mask = select_heads(heads, keys, values)
-        return cls(
+        edit = cls(
             keys={i: keys[i] * mask[i].to(keys[i].device) for i in selected},
             values={i: values[i] * mask[i].to(values[i].device) for i in selected},
             position=position,
+            strength=strength,
         )
+        if edit.is_zero and _asks_for_more(terms, c_keys, c_values, selected):
+            raise ArgumentError(
+                f"With {strength} the vectors add up to zero: nothing would be steered. Use larger coefficients, or "
+                "vectors that do not cancel each other; c_keys=0 and c_values=0 ask for an unsteered run."
+            )
+        return edit
 
-    @property
+    @cached_property
     def is_zero(self) -> bool:
         """Whether the edit changes nothing, as with both coefficients 0."""
         return not any(t.any() for tensors in (self.keys, self.values) for t in tensors.values())
@@ -129,7 +148,7 @@ class CacheEdit:
         Raises:
             CacheLayoutError: The cache cannot be edited.
             VectorMismatchError: The cache has other layers or shapes than the vectors.
-            SteeringError: An edited key or value overflows the cache's dtype.
+            SteeringError: The mask does not cover the cache, or the sum cannot be represented in the cache's dtype.
         """
         layers = {layer.index: layer for layer in attention_layers(cache)}
         missing = [index for index in self.keys if index not in layers]
@@ -150,12 +169,56 @@ class CacheEdit:
         rows = (columns >= 0).nonzero().squeeze(1)
         if len(rows) == 0:
             return 0
-        for index, delta_keys in self.keys.items():
+        places = {}
+        for index in self.keys:
             layer = layers[index]
             slots = layer.slots(columns[rows])
-            add_to(layer.keys, rows, slots, delta_keys, f"keys of layer {index}")
-            add_to(layer.values, rows, slots, self.values[index], f"values of layer {index}")
+            places[index] = Place(layer.keys, layer.values, rows.to(slots.device), slots)
+        self.add_to(places)
         return len(rows)
+
+    def add_to(self, places: Mapping[int, Place]) -> None:
+        """Adds the vectors to one token of each of some rows, in place: in all layers or, where that fails, in none.
+
+        Args:
+            places: Layer -> where its tokens lie, the same rows in all layers. It covers all layers of the edit.
+
+        Raises:
+            VectorMismatchError: The shapes do not fit.
+            SteeringError: A sum overflows the states' dtype, or the dtype rounds all that is added to a row away.
+        """
+        if self.is_zero:
+            return
+        additions = []
+        for layer, delta in self.keys.items():
+            place = places[layer]
+            additions.append(Addition(f"keys of layer {layer}", place.keys, place, delta))
+            additions.append(Addition(f"values of layer {layer}", place.values, place, self.values[layer]))
+        add_all(additions, self.strength)
+
+
+def _strength(terms: Sequence[WeightedVectors], c_keys: float | None, c_values: float | None) -> str:
+    described = []
+    for term in terms:
+        coefficients = (term.coefficient("c_keys", c_keys), term.coefficient("c_values", c_values))
+        weight = "" if term.weight == 1 else f"{term.weight:g} times "
+        described.append("{}c_keys={:g} and c_values={:g}".format(weight, *coefficients))
+    return ", ".join(dict.fromkeys(described))
+
+
+def _asks_for_more(
+    terms: Sequence[WeightedVectors], c_keys: float | None, c_values: float | None, layers: Sequence[int]
+) -> bool:
+    """Whether some term of a sum is not zero."""
+    return any(
+        term.factor(f"c_{name}", given) != 0 and layer in tensors and bool(tensors[layer].any())
+        for term in terms
+        for name, given, tensors in (
+            ("keys", c_keys, term.vectors.keys),
+            ("values", c_values, term.vectors.values),
+        )
+        for layer in layers
+    )
 
 
 def _sum_of(terms: Sequence[WeightedVectors], name: str, given: float | None, layer: int) -> Tensor:
@@ -164,7 +227,7 @@ def _sum_of(terms: Sequence[WeightedVectors], name: str, given: float | None, la
         tensors: Mapping[int, Tensor] = getattr(term.vectors, name)
         if layer not in tensors:
             continue
-        scaled = term.weight * term.coefficient(f"c_{name}", given) * tensors[layer]
+        scaled = term.factor(f"c_{name}", given) * tensors[layer]
         if total is not None and total.shape != scaled.shape:
             raise VectorMismatchError(
                 f"{name}.{layer} of {term.name!r} has shape {tuple(scaled.shape)}, the other vectors have "
@@ -174,32 +237,3 @@ def _sum_of(terms: Sequence[WeightedVectors], name: str, given: float | None, la
     if total is None:
         raise ArgumentError(f"No vectors for layer {layer}.")
     return total
-
-
-def add_to(states: Tensor, rows: Tensor, slots: Tensor, delta: Tensor, what: str) -> None:
-    """Adds a vector to one token of each of some rows, in float32, cast once, in place.
-
-    Args:
-        states: (batch, n_kv_heads, slots, head_dim), cached keys or values.
-        rows: (edited,) int64.
-        slots: (edited,) int64, the token of each of these rows.
-        delta: (n_kv_heads, head_dim) float32.
-        what: Names the states in messages.
-
-    Raises:
-        VectorMismatchError: The shapes do not fit.
-        SteeringError: The sum overflows float16.
-    """
-    if states.shape[1] != delta.shape[0] or states.shape[3] != delta.shape[1]:
-        raise VectorMismatchError(
-            f"The {what} have {states.shape[1]} KV heads of width {states.shape[3]} in the cache, but "
-            f"{delta.shape[0]} heads of width {delta.shape[1]} in the vectors. Use vectors extracted from this model."
-        )
-    rows = rows.to(states.device)
-    with torch.inference_mode(states.is_inference()), torch.no_grad():
-        edited = (states[rows, :, slots].float() + delta.to(states.device)).to(states.dtype)
-        if states.dtype == torch.float16 and not torch.isfinite(edited).all():
-            raise SteeringError(
-                f"The edited {what} overflow float16. Use smaller coefficients, or bfloat16 or float32."
-            )
-        states[rows, :, slots] = edited

@@ -2,12 +2,22 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+import re
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
 
+from ..errors import VectorFileError
+from ..printable import one_line
+from ..strict_json import parse_json
 from .architecture import Architecture
 
 _OPTIONAL_NUMBERS = ("recommended_c_keys", "recommended_c_values")
 _INTEGERS = ("pair_count", "fewshot_count", "token_position")
+_PARTS = frozenset(field.name for field in fields(Architecture))
+_LONGEST = 10_000
+# Names of sets are looked up in folders, and files of strangers must not choose which.
+_SETS = ("contrast_set", "against_set")
+_SELECTION = re.compile(r"none|similar|random:-?[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,9 @@ class VectorMetadata:
         recommended_c_values: Recommended coefficient of the values; None if unknown.
         tool_version: Version of lm_eval_cachesteer that extracted them.
         license: Licence note.
+
+    Raises:
+        VectorFileError: A text is no printable line, a set is named by a path, or a count is below 0.
     """
 
     kind: str
@@ -57,6 +70,26 @@ class VectorMetadata:
     recommended_c_values: float | None = None
     tool_version: str = ""
     license: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str) and field.name != "offset_token":
+                if len(value) > _LONGEST or value != one_line(value):
+                    raise VectorFileError(
+                        f"{field.name} must be one printable line of at most {_LONGEST} characters, got {value[:60]!r}."
+                    )
+                if field.name in _SETS and ("/" in value or "\\" in value):
+                    raise VectorFileError(
+                        f"{field.name} must be the name of a contrast set, not a path, got {value!r}."
+                    )
+        if _SELECTION.fullmatch(self.fewshot_selection) is None:
+            raise VectorFileError(
+                f"fewshot_selection must be none, similar or random:SEED, got {self.fewshot_selection!r}."
+            )
+        for name in ("pair_count", "fewshot_count"):
+            if getattr(self, name) < 0:
+                raise VectorFileError(f"{name} must be at least 0, got {getattr(self, name)}.")
 
     def summary(self) -> dict[str, object]:
         """All fields by name, the architecture as a plain dictionary."""
@@ -81,20 +114,43 @@ class VectorMetadata:
         """Reads what `to_strings` wrote.
 
         Raises:
-            KeyError, ValueError, TypeError, RecursionError: A string is missing or malformed.
+            KeyError, ValueError: A string is missing or malformed.
         """
-        values: dict[str, object] = {name: strings[name] for name in cls.__dataclass_fields__ if name in strings}
-        architecture = json.loads(strings["architecture"])
-        values["architecture"] = Architecture(**architecture) if architecture is not None else None
+        given = (field.name for field in fields(cls) if field.name in strings or field.default is MISSING)
+        values: dict[str, Any] = {name: strings[name] for name in given}
+        values["architecture"] = _architecture(strings["architecture"])
         for name, kind in (("offset_token", str), ("offset_token_id", int)):
-            values[name] = json.loads(strings[name])
+            values[name] = parse_json(strings[name])
             if values[name] is not None and type(values[name]) is not kind:
                 raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
         for name in _INTEGERS:
-            values[name] = int(strings[name])
+            values[name] = parse_json(strings[name])
+            if type(values[name]) is not int:
+                raise ValueError(f"{name} must be a JSON integer, got {strings[name]}")
         for name in _OPTIONAL_NUMBERS:
-            number = json.loads(strings[name])
-            if number is not None and not (type(number) in (int, float) and math.isfinite(number)):
+            number = parse_json(strings[name])
+            if number is not None and not _is_finite(number):
                 raise ValueError(f"{name} must be a finite JSON number or null, got {strings[name]}")
             values[name] = None if number is None else float(number)
-        return cls(**values)  # type: ignore[arg-type]
+        return cls(**values)
+
+
+def _architecture(text: str) -> Architecture | None:
+    found = parse_json(text, unique=True)
+    if found is None:
+        return None
+    if not isinstance(found, dict) or found.keys() != _PARTS:
+        raise ValueError(f"architecture must be null or an object of {', '.join(sorted(_PARTS))}, got {text}")
+    bases = found["rope_base"]
+    sound = {name: type(found[name]) is int and found[name] >= 0 for name in _PARTS - {"model_type", "rope_base"}} | {
+        "model_type": isinstance(found["model_type"], str) and found["model_type"] == one_line(found["model_type"]),
+        "rope_base": isinstance(bases, dict) and all(_is_finite(base) for base in bases.values()),
+    }
+    for name in sorted(_PARTS):
+        if not sound[name]:
+            raise ValueError(f"{name} of the architecture is {found[name]!r}")
+    return Architecture(**found)
+
+
+def _is_finite(number: Any) -> bool:
+    return type(number) in (int, float) and math.isfinite(number)

@@ -75,7 +75,9 @@ def build_pairs(
     for number, (positive, negative) in enumerate(_prompts(contrast, settings, chat, against), start=1):
         pair = TokenPair(_encode(positive, tokenizer), _encode(negative, tokenizer))
         if pair.positive == pair.negative:
-            raise ContrastError(f"Pair {number} of {contrast.name!r}: both prompts are the same; nothing to contrast.")
+            raise ContrastError(
+                f"Pair {number} of {contrast.name!r}: both prompts are the same, so nothing differs. Remove it."
+            )
         if not pair.positive or not pair.negative or pair.positive[-1] != pair.negative[-1]:
             raise ContrastError(
                 f"Pair {number} of {contrast.name!r}: the prompts end in different tokens, so their last tokens "
@@ -115,7 +117,10 @@ def _shown_answers(items: Sequence[ContrastItem], against: ContrastSet | None) -
     others = {item.question: item.reasoning for item in against.items if isinstance(item, ContrastItem)}
     missing = [item.question for item in items if item.question not in others]
     if missing:
-        raise ContrastError(f"{against.name!r} lacks {len(missing)} of the questions, the first is {missing[0]!r}.")
+        raise ContrastError(
+            f"{against.name!r} lacks {len(missing)} of the questions, the first is {missing[0]!r}. Name a set of the "
+            "same questions."
+        )
     return [item.reasoning for item in items], [others[item.question] for item in items]
 
 

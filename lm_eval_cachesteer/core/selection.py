@@ -1,5 +1,6 @@
 """Which layers and which KV heads are steered."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -9,6 +10,9 @@ from ..errors import ArgumentError
 
 LAYERS_HELP = "N (one layer), N- (from N on), N-M (a range), a list such as 1+4+7-9, or all"
 HEADS_HELP = "all, or a whole number k of at least 1 (the k heads of largest norm)"
+
+# Longer numbers are no layer and no number of heads, and too long ones Python does not read.
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def select_layers(spec: str | int | Iterable[int], n_layers: int) -> list[int]:
@@ -43,7 +47,7 @@ def _layers_of_part(part: str, spec: object, n_layers: int) -> range:
     if part == "all":
         return range(n_layers)
     first, dash, last = part.partition("-")
-    if not first.isdecimal() or (last and not last.isdecimal()):
+    if _NUMBER.fullmatch(first) is None or (last and _NUMBER.fullmatch(last) is None):
         raise ArgumentError(f"layers={spec!r} is malformed at {part!r}. Allowed: {LAYERS_HELP}.")
     start = int(first)
     end = int(last) if last else (n_layers - 1 if dash else start)
@@ -73,7 +77,7 @@ def select_heads(spec: str | int, keys: Mapping[int, Tensor], values: Mapping[in
     if spec == "all":
         return {layer: torch.ones(len(norm), 1) for layer, norm in norms.items()}
     total = sum(len(norm) for norm in norms.values())
-    count = int(spec) if isinstance(spec, int) or str(spec).isdecimal() else 0
+    count = int(spec) if isinstance(spec, int) or _NUMBER.fullmatch(spec) else 0
     if isinstance(spec, bool) or not 1 <= count <= total:
         raise ArgumentError(
             f"heads={spec!r} is out of range: the selected layers have {total} KV heads. Allowed: {HEADS_HELP}."

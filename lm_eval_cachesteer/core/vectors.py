@@ -94,7 +94,7 @@ class SteeringVectors:
         """Writes the vectors to a `.safetensors` file (docs/vector-format.md), atomically.
 
         Raises:
-            OSError: The file cannot be written; nothing is left half-written.
+            StorageError: The file cannot be written; nothing is left half-written.
         """
         write_vectors(Path(path), self.keys, self.values, self.metadata)
 
@@ -108,6 +108,13 @@ class SteeringVectors:
         metadata = read_metadata(path)
         keys, values = read_tensors(path)
         try:
-            return cls(keys, values, metadata)
+            vectors = cls(keys, values, metadata)
         except VectorFileError as error:
             raise VectorFileError(f"{path}: {error}") from None
+        architecture = metadata.architecture
+        if architecture is not None and vectors.layers[-1] >= architecture.n_layers:
+            raise VectorFileError(
+                f"{path}: vectors of layer {vectors.layers[-1]}, but the model they name has {architecture.n_layers} "
+                "layers, counted from 0. Extract the vectors again with `cachesteer extract`."
+            )
+        return vectors

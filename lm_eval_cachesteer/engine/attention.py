@@ -5,6 +5,7 @@ softmax with its maximum and its sum; merging rescales them to the common maximu
 Gimelshein 2018, arXiv 1805.02867) and shared-prefix attention (Juravsky et al. 2024, arXiv 2402.05099).
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,11 +87,31 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, scoring: Scoring, mask: 
     return Partial(output.view(shape), maximum.view(shape), total.view(shape))
 
 
-def causal_kernel(device: torch.device) -> Callable[..., tuple[Tensor, Tensor]] | None:
-    """Torch's own kernel for causal attention that returns the logarithms of the sums too; None where there is none."""
-    if device.type != "cpu":
+def causal_kernel(device: torch.device, groups: int) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """Torch's own kernel for causal attention that returns the logarithms of the sums too; None where there is none.
+
+    Args:
+        device: Where the model is.
+        groups: Query heads to a head of keys.
+    """
+    kernel = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+    if device.type != "cpu" or kernel is None:
         return None
-    return getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+    return kernel if groups == 1 or _takes_groups(kernel) else None
+
+
+@functools.cache
+def _takes_groups(kernel: Callable[..., tuple[Tensor, Tensor]]) -> bool:
+    """Whether query heads share heads of keys; torch 2.6 has each read its own and so reads past the last one.
+
+    The keys tried are the first half of a larger block, so that nothing foreign is read.
+    """
+    block = torch.arange(4.0)[None, :, None, None].repeat(1, 1, 2, 8)
+    try:
+        output, _ = kernel(torch.zeros_like(block), block[:, :2], block[:, :2], 0.0, True, scale=1.0)
+    except RuntimeError:
+        return False
+    return output[0, :, 0, 0].tolist() == [0, 0, 1, 1]
 
 
 def blocks_of(tokens: int, scores_per_token: int, device: torch.device) -> list[tuple[int, int]]:

@@ -27,6 +27,8 @@ from transformers import (
 )
 from transformers.generation import GenerationMode
 
+from ..core.devices import input_device
+
 # Two scores closer than this can change places when sums are taken in another order (in units of the dtype's epsilon,
 # relative to the larger score, for other precisions than float32).
 NEAR_TIE_FLOAT32 = 1e-4
@@ -195,7 +197,7 @@ def _agreed(choices: list[Choice], draft: Sequence[int]) -> list[Choice]:
 def _generation_config(model: PreTrainedModel, settings: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
     """The settings over the model's own defaults, as `generate` combines them, and what is no setting."""
     config, unknown = model._prepare_generation_config(None, **settings)
-    model._prepare_special_tokens(config, True, device=model.device)
+    model._prepare_special_tokens(config, True, device=input_device(model))
     return config, unknown
 
 

@@ -64,6 +64,7 @@ def _linear_layers(model: nn.Module) -> list[nn.Linear]:
         module
         for module in model.modules()
         if type(module) is nn.Linear
+        and type(module.weight) is nn.Parameter  # torchao puts quantized tensors of other types there
         and module.weight.dtype == torch.float32
         and module.weight.device.type == "cpu"
         and not module.weight.is_inference()

@@ -111,10 +111,13 @@ class RowGroup:
         """As `alone`, to be merged with attention to what rows share; over (heads, tokens)."""
         heads, groups, _, _ = query.shape
         padded = self._padded(query)
-        kernel = causal_kernel(query.device)
+        kernel = causal_kernel(query.device, groups)
         if kernel is not None and scoring.softcap is None and self._is_causal(scoring):
             keys, values = self._kept(layer, self.columns)
-            output, log_total = kernel(padded.flatten(1, 2), keys, values, 0.0, True, scale=scoring.scale)
+            narrow = values.dtype  # autocast leaves queries and keys wider, which only torch's own front door allows
+            output, log_total = kernel(
+                padded.flatten(1, 2).to(narrow), keys.to(narrow), values, 0.0, True, scale=scoring.scale
+            )
             maximum = self._unpadded(log_total[..., None].transpose(1, 2)).transpose(0, 1).float()
             found = self._unpadded(output.transpose(1, 2)).transpose(0, 1).float()
             return Partial(found, maximum, torch.ones_like(maximum))
@@ -219,6 +222,7 @@ class Pass:
             (tokens, heads, head_dim of the values).
         """
         self.store.write(layer, self.token_slots, self.token_columns, key, value)
+        self.store.windows[layer] = scoring.window
         grouped = query.view(key.shape[0], -1, *query.shape[1:])
         if not self.shared and scoring.softcap is None and sinks is None:
             return _joined((group.alone(layer, grouped[:, :, group.tokens], scoring) for group in self.groups), 0)

@@ -56,6 +56,7 @@ class RowStore:
     Attributes:
         keys: Layer -> (slots, n_kv_heads, capacity, head_dim); allocated at the first write.
         values: Layer -> (slots, n_kv_heads, capacity, head_dim of the values).
+        windows: Layer -> to how many tokens, its own included, a token attends; None for all.
         lengths: Tokens held by each row.
     """
 
@@ -65,6 +66,7 @@ class RowStore:
         self.most = most
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
+        self.windows: dict[int, int | None] = {}
         self.lengths = [0] * slots
 
     def write(self, layer: int, slots: Tensor, columns: Tensor, keys: Tensor, values: Tensor) -> None:

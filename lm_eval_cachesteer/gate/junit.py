@@ -7,6 +7,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from ..printable import printable
 from .outcomes import COLUMNS, Decision, Outcome
 
 _SUITE = "cachesteer gate"
@@ -60,7 +61,7 @@ def _case(suite: ET.Element, subject: str, name: str) -> ET.Element:
 
 
 def _clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+    return printable(_NOT_XML.sub("\ufffd", text))
 
 
 def _written(root: ET.Element) -> bytes:

@@ -1,10 +1,10 @@
 """What a candidate must keep to, as policy.yaml says it. Reference: docs/gate.md."""
 
-import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal, cast
 
 import yaml
@@ -20,6 +20,12 @@ LIMITS: tuple[Rule, ...] = ("at_least", "at_most")
 
 _POLICY_KEYS = ("same", "checks", "allow_unmatched")
 _CHECK_KEYS = ("task", "metric", "filter", *MARGINS, *LIMITS, "direction", "cluster_by", "confident")
+# Nothing that is measured is larger; sums and squares of what is must be finite.
+_LARGEST = 1e100
+# A few lines of YAML whose aliases name each other stand for more than memory holds: only a bit of it is written out.
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlevel = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,16 @@ class Policy:
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, except that a repeated key is an error: the first of two would be lost in silence."""
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # as of "2001-99-99", "!!float x"
+            kind = str(node.tag).rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"that is no {kind}", node.start_mark) from None
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):  # as "!!map text" makes one
+            raise yaml.constructor.ConstructorError(None, None, "a mapping was expected", node.start_mark)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
@@ -98,7 +113,7 @@ def read_policy(path: Path) -> Policy:
         raise ArgumentError(
             f"The policy {path} cannot be read ({error}). Give a YAML file, see docs/gate.md."
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ArgumentError(f"The policy {path} is not valid YAML: {' '.join(str(error).split())}.") from None
     entries = _mapping(str(path), content, _POLICY_KEYS)
     same = tuple(_aspect(f"{path}, same", name) for name in _list(f"{path}, same", entries.get("same", [])))
@@ -158,7 +173,7 @@ def _list(where: str, value: Any) -> list[Any]:
 
 
 def _aspect(where: str, name: Any) -> str:
-    if name not in ASPECTS:
+    if not isinstance(name, str) or name not in ASPECTS:
         raise ArgumentError(f"{where}: unknown entry {_nearest(name, ASPECTS)}. Known: {', '.join(ASPECTS)}.")
     return str(name)
 
@@ -174,7 +189,7 @@ def _text(where: str, entry: dict[str, Any], key: str) -> str:
 
 def _number(where: str, entry: dict[str, Any], key: str) -> float:
     value = entry[key]
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -_LARGEST < value < _LARGEST:
         raise ArgumentError(f"{where}: {key} must be a finite number such as 0.02, got {_shown(value)}.")
     return float(value)
 
@@ -189,15 +204,17 @@ def _flag(where: str, entry: dict[str, Any], key: str) -> bool:
 def _direction(where: str, entry: dict[str, Any]) -> Direction | None:
     value = entry.get("direction")
     if "direction" in entry and value not in ("higher", "lower"):
-        raise ArgumentError(f"{where}: direction must be higher or lower (which figures are better), got {value!r}.")
+        raise ArgumentError(
+            f"{where}: direction must be higher or lower (which figures are better), got {_shown(value)}."
+        )
     return cast("Direction | None", value)
 
 
 def _nearest(name: Any, known: Iterable[str]) -> str:
-    close = get_close_matches(str(name), known, n=1)
-    return f"{name!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
+    close = get_close_matches(name, known, n=1) if isinstance(name, str) else []
+    return _shown(name) + (f" (did you mean {close[0]!r}?)" if close else "")
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = _SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

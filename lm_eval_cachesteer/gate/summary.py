@@ -2,6 +2,7 @@
 
 import re
 
+from ..printable import printable
 from .outcomes import COLUMNS, Decision, Outcome
 
 _SIGNS: dict[Outcome, str] = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
@@ -47,4 +48,4 @@ def _run(label: str, model: str) -> str:
 
 
 def _text(text: str) -> str:
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", printable(" ".join(text.split())))

@@ -1,7 +1,7 @@
 """The model arguments of `hf-cachesteer` beside those of HFLM, checked before anything is loaded."""
 
 import inspect
-import math
+import sys
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, TypeGuard
@@ -194,15 +194,16 @@ def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:
     if unknown:
         guesses = {name: get_close_matches(name, known, n=1) for name in unknown}
         named = ", ".join(f"{name!r}" + (f" (did you mean {g[0]!r}?)" if g else "") for name, g in guesses.items())
-        steering = "\n".join(f"  {name}: {allowed}" for name, allowed in ALLOWED.items())
+        steering = "; ".join(f"{name}: {allowed}" for name, allowed in ALLOWED.items())
         raise ArgumentError(
-            f"Unknown model argument {named}. Allowed are our own arguments\n{steering}\nand those of the "
-            f"harness's hf model: {', '.join(sorted(known - set(ALLOWED)))}."
+            f"Unknown model argument {named}. Allowed are our own arguments ({steering}) and those of the harness's hf "
+            f"model: {', '.join(sorted(known - set(ALLOWED)))}."
         )
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max  # a whole number can be larger
 
 
 def _is_whole(value: Any) -> TypeGuard[int]:

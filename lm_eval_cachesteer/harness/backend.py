@@ -1,8 +1,10 @@
 """`hf-cachesteer`: the harness's HFLM, steered by one edit of the key-value cache."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +16,12 @@ from tqdm import tqdm
 
 from ..core.architecture import Architecture
 from ..core.decode import Score, forward
+from ..core.devices import input_device
 from ..engine.compiled import CompiledDecode
 from ..engine.forward import PackedModel
 from ..engine.limits import Limits, default_kv_bytes
 from ..engine.support import why_not
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ResponseCacheError
 from ..sources.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from ..sources.embedded import ensure_embedded_model
 from ..sources.models import default_device, model_id_of
@@ -27,8 +30,10 @@ from .counts import InterventionCounts
 from .generation import Responder, TokenRate
 from .likelihood import score_requests
 from .plan import SteeringPlan
+from .processes import Neighbours, in_document_order, join_on_cpu, share_cores, warn_if_alone
 from .requests import LoglikelihoodRequest, scoring_requests
 from .response_cache import bind_response_cache
+from .tensor_parallel import is_split, local_part
 from .tokenization import remember_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -62,17 +67,27 @@ class CacheSteerLM(HFLM):
         self.arguments = SteeringArguments.take_from(arguments)
         self.engine = EngineArguments.take_from(arguments)
         self._passed_on = arguments
-        if not isinstance(pretrained, str | None):
+        by_name = isinstance(pretrained, str | None)
+        if not by_name:
             check_unknown_arguments(arguments, config=pretrained.config)
+        _check_splitting(arguments)
+        threads = torch.get_num_threads()
+        if by_name and arguments.get("tp_plan") is None and "cpu" in (device, default_device()):
+            join_on_cpu()
         super().__init__(
             pretrained=str(ensure_embedded_model()) if pretrained is None else pretrained,
             device=device or default_device(),
             **arguments,
         )
+        self._join_processes(threads)
         if not isinstance(self.pretrained, str):
+            self._device = input_device(self.model)
             self._resolve_plan(self.model.name_or_path)
+        if is_split(self.model):
+            self._take_part()
         remember_tokenizer(self.tokenizer)
         self.counts = InterventionCounts()
+        self._counts_of_ranks: list[InterventionCounts] | None = None
         self._chat_checked = False
         self._obstacles: set[str] = set()
 
@@ -107,8 +122,46 @@ class CacheSteerLM(HFLM):
         """
         self.arguments = arguments
         self._resolve_plan(self._model_name)
+        if is_split(self.model):
+            self._take_part()
         self.counts = InterventionCounts()
+        self._counts_of_ranks = None
         self._chat_checked = False
+
+    # Processes --------------------------------------------------------------------------------------------------
+
+    def _join_processes(self, threads: int) -> None:
+        """Takes this process's share of the documents and of the machine; HFLM knows shares of GPUs of one machine."""
+        self._neighbours = Neighbours(1, 1)
+        if not hasattr(self, "accelerator"):
+            warn_if_alone()
+            return
+        self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
+        self._neighbours = Neighbours.gather()
+        if self._on_cpu:
+            share_cores(threads, self._neighbours.cores)
+
+    def _take_part(self) -> None:
+        """Keeps of the edit what belongs to the KV heads in this process."""
+        self._device = input_device(self.model)
+        if self.plan.edit is not None:
+            self.plan = replace(self.plan, edit=local_part(self.plan.edit, self.model, self.device))
+
+    def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Answers the harness, which asks how many requests the others have, with this rank's own number.
+
+        It would give ranks with fewer requests copies of one, for models that compute in lockstep. Ours do not, and
+        copies would be answered, counted and logged beside the request itself.
+        """
+        return tensor.reshape(1).repeat(self.world_size) if tensor.ndim == 0 else super().all_gather(tensor)
+
+    def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
+        """Collects what the ranks found, in the order of the documents, and what they counted."""
+        if self.world_size == 1:
+            return [obj]
+        self._counts_of_ranks = super().gather_object(self.counts, dst)
+        gathered: list[Any] | None = super().gather_object(obj, dst)
+        return gathered if gathered is None else in_document_order(gathered)
 
     # Answering --------------------------------------------------------------------------------------------------
 
@@ -189,7 +242,11 @@ class CacheSteerLM(HFLM):
         Args:
             obstacle: Why the request at hand needs `generate`; "" if it does not.
         """
-        if self.engine.engine == "generate" or why_not(self.model):
+        if self.engine.engine == "generate":
+            return None
+        if is_split(self.model):  # processes that chose different passes would wait for each other forever
+            obstacle = "the model is spread over processes"
+        elif why_not(self.model):
             return None
         if obstacle and obstacle not in self._obstacles:
             self._obstacles.add(obstacle)
@@ -209,7 +266,8 @@ class CacheSteerLM(HFLM):
     def limits(self) -> Limits:
         """What the fast path may take; halved when memory runs out."""
         given = self.engine.kv_memory
-        kv_bytes = default_kv_bytes(self.device) if given is None else int(given * (1 << 30))
+        sharing = self._neighbours.memory if self._on_cpu else 1
+        kv_bytes = default_kv_bytes(self.device) // sharing if given is None else int(given * (1 << 30))
         return Limits(self.rows_per_batch, kv_bytes, self.engine.share_prefixes)
 
     @property
@@ -266,7 +324,8 @@ class CacheSteerLM(HFLM):
         return bool(self.device.type == "cpu")
 
     def _progress(self, total: int, request_type: str, disable: bool) -> "tqdm[Any]":
-        return tqdm(total=total, disable=disable or self.rank != 0, desc=f"Running {request_type} requests")
+        first = self.rank == 0 and os.environ.get("LOCAL_RANK", "0") == "0"  # tensor parallel, all ranks are 0
+        return tqdm(total=total, disable=disable or not first, desc=f"Running {request_type} requests")
 
     @contextmanager
     def _room_for_offset(self) -> Iterator[None]:
@@ -292,8 +351,6 @@ class CacheSteerLM(HFLM):
             return batch_size
 
         found = int(probe())
-        if self.world_size > 1:
-            found = int(self.all_gather(torch.tensor([found], device=self.device)).min())
         logger.info("batch_size=auto: %d rows of %d tokens", found, length)
         return found
 
@@ -334,13 +391,39 @@ class CacheSteerLM(HFLM):
             ResponseCacheError: The file holds responses of another configuration.
         """
         if getattr(cache_hook, "dbdict", None) is not None:
+            if is_split(self.model):
+                raise ResponseCacheError(
+                    "--use_cache does not go with tp_plan: the processes compute each request together, and files that "
+                    "differ would set them to different ones. Leave --use_cache out."
+                )
             bind_response_cache(cache_hook.dbdict, self.fingerprint)
         super().set_cache_hook(cache_hook)
 
     def get_model_info(self) -> dict[str, Any]:
         """HFLM's model information, and under "steering" what was done to how many requests."""
         info: dict[str, Any] = super().get_model_info()
+        counts = InterventionCounts.total(self._counts_of_ranks or [self.counts])
         return info | {
+            "processes": self.world_size,
             "steering": self.plan.summary()
-            | {"model": self.model_id, "fingerprint": self.fingerprint, "counts": self.counts.summary()}
+            | {"model": self.model_id, "fingerprint": self.fingerprint, "counts": counts.summary()},
         }
+
+
+def _check_splitting(arguments: Mapping[str, Any]) -> None:
+    """Refuses, or names, what would not be split as asked for."""
+    devices, tp_plan, batch_size = (arguments.get(name) for name in ("device_map", "tp_plan", "batch_size"))
+    if devices is not None and not arguments.get("parallelize"):
+        logger.warning("device_map=%r has no effect without parallelize=True, as in hf.", devices)
+    if tp_plan is None:
+        return
+    if "RANK" not in os.environ:
+        raise ArgumentError(
+            f"tp_plan={tp_plan!r} needs several processes, and this is the only one. Start them with torchrun "
+            "--nproc-per-node N -m lm_eval ..., or leave tp_plan out."
+        )
+    if str(batch_size).startswith("auto"):
+        raise ArgumentError(
+            f"batch_size={batch_size!r} does not go with tp_plan: each process would find a size of its own, and all "
+            "must compute the same batches. Give a number, such as batch_size=8."
+        )

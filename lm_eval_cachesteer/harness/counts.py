@@ -1,5 +1,8 @@
 """Counting interventions, so that a request that was not steered never passes in silence."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 
@@ -27,12 +30,26 @@ class RequestCounts:
         self.not_steered += wanted - steered
         self.near_ties += near_ties
 
+    def include(self, other: RequestCounts) -> None:
+        """Adds what another process has counted."""
+        for name, count in asdict(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
 
 @dataclass
 class InterventionCounts:
     """Counts by request type."""
 
     by_type: dict[str, RequestCounts] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, parts: Iterable[InterventionCounts]) -> InterventionCounts:
+        """The sum of what several processes have counted."""
+        total = cls()
+        for part in parts:
+            for request_type, counts in part.by_type.items():
+                total.of(request_type).include(counts)
+        return total
 
     def of(self, request_type: str) -> RequestCounts:
         """The counts of one request type."""

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
-from ..core.decode import PaddedBatch, Prefilled, branch, prefill
+from ..core.adapters import check_adapter
+from ..core.cache import check_continued
+from ..core.decode import PaddedBatch, Prefilled, forward, prefill
+from ..core.generation import GenerateSettings
 from ..engine.choosing import TokenChoice
 from ..engine.decoding import Decoder
 from ..engine.requests import DecodeRule, GenerationRequest, Response
@@ -73,6 +76,7 @@ class Responder:
     """
 
     def __init__(self, lm: CacheSteerLM, gen_kwargs: dict[str, Any]) -> None:
+        check_adapter(lm.model)
         self.lm = lm
         self.plan = lm.plan
         self.settings = Settings.of(gen_kwargs, default_new_tokens=lm.max_gen_toks, eos=lm.eos)
@@ -250,22 +254,31 @@ class Responder:
         self, prompts: Sequence[tuple[Tokens, Tokens]], has_cache: bool, steered: bool, settings: Settings
     ) -> tuple[list[Tokens], list[bool]]:
         lm = self.lm
-        whole = PaddedBatch.of([prompt for prompt, _ in prompts], lm.pad, lm.device)
+        start = PaddedBatch.of([prompt for prompt, _ in prompts], lm.pad, lm.device)
+        tailed = any(tail for _, tail in prompts)
+        whole = start.join(PaddedBatch.of([tail for _, tail in prompts], lm.pad, lm.device)) if tailed else start
+        width = whole.input_ids.shape[1]
+        arguments = settings.generate
         cached: Prefilled | None = None
         if has_cache:
+            wanted = GenerateSettings.of(lm.model, arguments)
+            empty = wanted.empty_cache(lm.model, width + settings.new_tokens)
             with lm.autocast():
-                cached = prefill(lm.model, whole.without_last(), self.plan.edit if steered else None)
-        if any(tail for _, tail in prompts):
-            whole = whole.join(PaddedBatch.of([tail for _, tail in prompts], lm.pad, lm.device))
-        width = whole.input_ids.shape[1]
+                cached = prefill(lm.model, start.without_last(), self.plan.edit if steered else None, empty)
+                fed = cached.attention_mask.shape[1]
+                if fed < width - 1:  # generate is left one column: not all models take several after a cache
+                    ids, mask = whole.input_ids[:, fed:-1], whole.attention_mask[:, :-1]
+                    forward(lm.model, ids, mask, cached.cache, keep=1)
+            arguments = arguments | {"past_key_values": wanted.branch(cached.cache), "cache_implementation": None}
         tokens = lm._model_generate(
             context=whole.input_ids,
             attention_mask=whole.attention_mask,
             stop=settings.stop,
             max_length=width + settings.new_tokens,
-            **({"past_key_values": branch(cached.cache, settings.generate)} if cached else {}),
-            **settings.generate,
+            **arguments,
         )
+        if cached and cached.steered.any():
+            check_continued(cached.cache, tokens.shape[1] - 1, type(lm.model).__name__)
         edited = cached.steered.tolist() if cached else [False] * len(prompts)
         return tokens[:, width:].tolist(), edited
 

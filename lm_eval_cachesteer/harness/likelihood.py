@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lm_eval.models.utils import Collator
 
+from ..core.adapters import check_adapter
 from ..core.decode import Score, ScoredRow, score
 from ..core.edit import CacheEdit
 from ..engine.scoring import Scorer, ScoringRequest
@@ -32,6 +33,7 @@ def score_requests(
         on_done: Called with the index of each request, its score, and whether its context was edited.
         override_bs: HFLM's batch size for rolling windows.
     """
+    check_adapter(lm.model)
     packed = lm.packed_model()
     if packed is not None:
         scorer = Scorer(packed, edit, lm.limits, lm.softmax_dtype)

@@ -41,8 +41,8 @@ def register_tasks() -> None:
     if hasattr(original, "_cachesteer_tasks"):
         return
     signature = inspect.signature(original)
-    if "include_path" not in signature.parameters:
-        raise RuntimeError("this lm_eval's TaskManager takes no include_path; use a version this release supports")
+    if "include_path" not in signature.parameters or not hasattr(TaskManager, "load"):
+        raise RuntimeError("this lm_eval reads task files in another way than 0.4.12: use that version or a newer one")
 
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -29,5 +29,5 @@ def compression_ratio(text: str) -> float:
     Returns:
         len(text) / len(compressed); 0.0 for the empty text.
     """
-    content = text.encode()
+    content = text.encode(errors="surrogatepass")  # as an API may answer in half of a pair
     return len(content) / len(zlib.compress(content, 9)) if content else 0.0

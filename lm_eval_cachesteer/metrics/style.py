@@ -4,19 +4,18 @@ Each rule asks for the form of the style and for content in it: "Strategy: Strat
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _WORD = re.compile(r"\w+")
 _MIN_WORDS = 3
 
-_STEP = re.compile(r"\bstep\s+(\d+)\W{0,4}?:", re.IGNORECASE)
-_STRATEGY = re.compile(r"\bstrategy\W{0,3}?:(?P<strategy>.*?)\bsolution\W{0,3}?:(?P<solution>.*)", re.I | re.S)
-_CONDITIONAL = re.compile(r"\bif\b(?P<cause>[^.?!\n]+?)\bthen\b(?P<effect>[^.?!\n]+)", re.IGNORECASE)
-_DEDUCTION = re.compile(
-    r"\[premise\](?P<premise>.+?)(?:->|→|=>)\s*\[inference\](?P<inference>[^\[\n]+)", re.IGNORECASE | re.DOTALL
-)
+_STEP = re.compile(r"\bstep\s+(\d{1,9})\W{0,4}?:", re.IGNORECASE)
+_STRATEGY, _SOLUTION = (re.compile(rf"\b{word}\W{{0,3}}?:", re.IGNORECASE) for word in ("strategy", "solution"))
+_CONDITIONAL = re.compile(r"\bif\b(?P<cause>[^.?!\n]{1,300}?)\bthen\b(?P<effect>[^.?!\n]+)", re.IGNORECASE)
+_PREMISE = re.compile(r"\[premise\]", re.IGNORECASE)
+_INFERENCE = re.compile(r"(?:->|→|=>)\s*\[inference\](?P<inference>[^\[\n]+)", re.IGNORECASE)
 _ANALOGY = re.compile(r"\A\W*(?:\w+\W+){0,6}?just\s+(?:like|as)\b(?P<analogy>[^.?!]+)[.?!]?(?P<rest>.*)", re.I | re.S)
-_LIST_LINE = re.compile(r"^\s*(?:\d+[.):]|[-*•]|[A-H][.)])\s", re.MULTILINE)
+_LIST_LINE = re.compile(r"^[^\S\n]*(?:\d+[.):]|[-*•]|[A-H][.)])\s", re.MULTILINE)
 _CONCLUSION = re.compile(
     r"\b(?:because|since|so|therefore|thus|hence|then|means that|which means|which is why|as a result|answer)\b|=", re.I
 )
@@ -79,10 +78,12 @@ def is_strategy_execution(text: str) -> bool:
 
     A second "Strategy:" before the solution does not count: the plan is being repeated.
     """
-    match = _STRATEGY.search(text)
-    if match is None or re.search(r"\bstrategy\W{0,3}?:", match["strategy"], re.IGNORECASE):
+    start = _STRATEGY.search(text)
+    end = _SOLUTION.search(text, start.end()) if start else None
+    if start is None or end is None:
         return False
-    return _differ_and_speak(match["strategy"], match["solution"])
+    strategy = text[start.end() : end.start()]
+    return _STRATEGY.search(strategy) is None and _differ_and_speak(strategy, text[end.end() :])
 
 
 def is_causal_chain(text: str) -> bool:
@@ -94,7 +95,18 @@ def is_causal_chain(text: str) -> bool:
 
 def is_annotated_deduction(text: str) -> bool:
     """Whether a text marks its deductions: "[Premise] ... -> [Inference] ...", each part saying something."""
-    return any(_differ_and_speak(m["premise"], m["inference"]) for m in _DEDUCTION.finditer(text))
+    return any(_differ_and_speak(premise, inference) for premise, inference in _deductions(text))
+
+
+def _deductions(text: str) -> Iterator[tuple[str, str]]:
+    """Each premise with the inference that follows it."""
+    position = 0
+    while (premise := _PREMISE.search(text, position)) is not None:
+        inference = _INFERENCE.search(text, premise.end() + 1)
+        if inference is None:
+            return
+        yield text[premise.end() : inference.start()], inference["inference"]
+        position = inference.end()
 
 
 def is_analogical_reasoning(text: str) -> bool:

@@ -30,8 +30,8 @@ def report_data(
         seed: Seed of that choice.
 
     Returns:
-        What the page shows: `summary`, `leaderboard`, `differences`, `distributions`, `sweeps`, `browser`, `remarks`
-        (what could not be read), and `colors`, from light to dark.
+        What the page shows: `summary`, `runs` (how many), `leaderboard`, `differences`, `distributions`, `sweeps`,
+        `browser`, `remarks` (what could not be read), and `colors`, from light to dark.
 
     Raises:
         ResultsError: There is neither a run with figures nor a sweep, or no run has the metric.
@@ -49,6 +49,7 @@ def report_data(
     groups = read_groups(runs, entries, left_out)
     return {
         "summary": _summary(runs, sweeps, entries),
+        "runs": len(runs),
         "leaderboard": table_data(entries),
         "differences": difference_charts(entries),
         "distributions": distribution_charts(groups),

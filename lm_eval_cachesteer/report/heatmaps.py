@@ -75,8 +75,9 @@ def _heat_map(
         "yaxis": axis(down, type="category", showgrid=False),
     }
     chosen = sweep.recommended.settings
-    if _has(chosen, fixed) and (chosen.get(across), chosen.get(down)) in found:
-        x, y = sweep.grid[across].index(chosen[across]), sweep.grid[down].index(chosen[down])
+    places = [sweep.grid[name].index(chosen[name]) for name in axes if chosen.get(name) in sweep.grid[name]]
+    if _has(chosen, fixed) and len(places) == len(axes) and (chosen[across], chosen[down]) in found:
+        x, y = places
         frame = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
         layout["shapes"] = [{"type": "rect", "line": {"color": LIGHT["worse"], "width": 3}} | frame]
     return chart("", "", [trace], layout, f"{measure} by {across} and {down}. {'; '.join(itertools.chain(*told))}.")

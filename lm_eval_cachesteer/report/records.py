@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..results.figures import number
 from ..results.samples import Record
 
 # Where data sets keep what is asked, the most telling first.
@@ -20,12 +21,12 @@ class Choice:
 
     Attributes:
         text: The continuation.
-        likelihood: Its log-likelihood, in nats.
+        likelihood: Its log-likelihood, in nats; None if it is no finite number.
         greedy: Whether greedy decoding would have produced it.
     """
 
     text: str
-    likelihood: float
+    likelihood: float | None
     greedy: bool
 
 
@@ -47,7 +48,7 @@ def choices_of(record: Record) -> list[Choice]:
     scored = [one for one in scored if one[0]] or scored
     shared = _shared_start([prompt for prompt, _, _ in scored])
     return [
-        Choice(prompt[len(shared) :] + continuation, float(likelihood), str(greedy) == "True")
+        Choice(prompt[len(shared) :] + continuation, number(likelihood), str(greedy) == "True")
         for prompt, continuation, (likelihood, greedy) in scored
     ]
 
@@ -60,9 +61,8 @@ def prompt_of(record: Record) -> str:
 def target_of(record: Record) -> str:
     """The right answer; the text of the choice where the task gives its number."""
     choices = choices_of(record)
-    if record.target.isdecimal() and int(record.target) < len(choices):
-        return choices[int(record.target)].text.strip()
-    return record.target
+    place = number(record.target) if record.target.isdecimal() else None
+    return choices[int(place)].text.strip() if place is not None and place < len(choices) else record.target
 
 
 def title_of(document: Mapping[str, Any], prompt: str) -> str:

@@ -154,7 +154,12 @@ class _Page:
                 content["answers"] = {name: [self._text(one) for one in found] for name, found in answers.items()}
             if choices := choices_of(record):
                 content["choices"] = [
-                    [self._text(choice.text), round(choice.likelihood, 4), choice.greedy] for choice in choices
+                    [
+                        self._text(choice.text),
+                        None if choice.likelihood is None else round(choice.likelihood, 4),
+                        choice.greedy,
+                    ]
+                    for choice in choices
                 ]
             self.records.append(content)
         return self.numbers[number, key]

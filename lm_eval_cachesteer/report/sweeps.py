@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ResultsError
+from ..paths import is_folder, user_path
+from ..strict_json import parse_json
 
 NAME = "sweep.json"
 MEASURES = ("score", "adherence", "repetition", "looping")
@@ -58,7 +61,7 @@ class Recommendation:
             _settings(found.get("settings") or {}),
             _number(found.get("score")),
             _number(held_out.get("score")),
-            (float(gain["difference"]), float(gain["low"]), float(gain["high"])) if gain else None,
+            (_finite(gain["difference"]), _finite(gain["low"]), _finite(gain["high"])) if gain else None,
         )
 
 
@@ -88,9 +91,9 @@ def find_sweeps(folders: Sequence[str], left_out: Callable[[ResultsError], None]
         folders: Where to look.
         left_out: Told of files that are no record of a sweep.
     """
-    places = [Path(folder).expanduser() for folder in folders]
+    places = [user_path(folder) for folder in folders]
     sweeps = []
-    for file in [file for place in places if place.is_dir() for file in sorted(place.rglob(NAME))]:
+    for file in [file for place in places if is_folder(place) for file in sorted(place.rglob(NAME))]:
         try:
             sweeps.append(_read(file))
         except ResultsError as error:
@@ -100,12 +103,12 @@ def find_sweeps(folders: Sequence[str], left_out: Callable[[ResultsError], None]
 
 def _read(file: Path) -> Sweep:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
         cells = [
             Cell(
                 settings=_settings(cell["settings"]),
                 split=str(cell.get("split", "")),
-                documents=int(cell.get("documents", 0)),
+                documents=int(_number(cell.get("documents")) or 0),
                 figures={name: _number(cell.get(name)) for name in (*MEASURES, "low", "high")},
             )
             for cell in content["cells"]
@@ -129,4 +132,11 @@ def _value(value: Any) -> str | int | float:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else _finite(value)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no finite number")
+    return number

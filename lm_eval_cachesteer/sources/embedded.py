@@ -14,9 +14,11 @@ import zipfile
 from pathlib import Path
 
 from filelock import FileLock
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from ..errors import EmbeddedModelError
+from ..files import move_into_place
 from .folders import cache_folder
 
 MODEL_ID = "SmolLM2-135M-Instruct-Q4_1"
@@ -54,7 +56,9 @@ def ensure_embedded_model() -> Path:
         with FileLock(folder.parent / f".{MODEL_ID}.lock"):
             if not is_prepared():
                 _prepare(folder)
-    except OSError as error:
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
         raise EmbeddedModelError(
             f"The embedded model cannot be written to {folder.parent} ({error}). Free some space (about 0.8 GB is "
             "needed), or point CACHESTEER_CACHE to a writable folder."
@@ -62,9 +66,15 @@ def ensure_embedded_model() -> Path:
     return folder
 
 
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether writing failed, which safetensors tells by a class of its own and tokenizers by a bare exception."""
+    return isinstance(error, OSError | SafetensorError) or (type(error) is Exception and "(os error " in str(error))
+
+
 def _prepare(folder: Path) -> None:
-    for abandoned in folder.parent.glob(f".{MODEL_ID}.partial-*"):
-        shutil.rmtree(abandoned)  # left by a process that was killed: the lock is ours, nobody works on it
+    for abandoned in (folder, *folder.parent.glob(f".{MODEL_ID}.partial-*")):
+        # Left by a process that was killed, or by a removal that was: the lock is ours, nobody works on it.
+        shutil.rmtree(abandoned, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{MODEL_ID}.partial-"))
     try:
         with tqdm(total=5, desc=f"Preparing {MODEL_ID}", unit="step") as bar:
@@ -77,7 +87,7 @@ def _prepare(folder: Path) -> None:
             checkpoint = work / MODEL_ID
             _convert(gguf, checkpoint)
             bar.update()
-            checkpoint.replace(folder)
+            move_into_place(checkpoint, folder)
             bar.update()
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ..paths import user_path
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -26,7 +28,7 @@ def contrast_folder() -> Path:
 def cache_folder() -> Path:
     """The user's cache: `CACHESTEER_CACHE`, or the platform's cache folder."""
     chosen = os.environ.get("CACHESTEER_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lm_eval_cachesteer"))
+    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("lm_eval_cachesteer"))
 
 
 def cached_vectors_folder() -> Path:

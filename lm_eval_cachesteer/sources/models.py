@@ -1,9 +1,12 @@
 """Loading a model outside the harness, and naming it without naming a machine's folders."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ArgumentError, CachesteerError
 from .embedded import ensure_embedded_model
 
 
@@ -23,12 +26,40 @@ def load_model(pretrained: str | None = None, *, device: str | None = None, dtyp
         pretrained: Hub id or folder; None for the embedded model.
         device: torch device; by default the accelerator if there is one.
         dtype: torch dtype name, or "auto" for the checkpoint's own.
+
+    Raises:
+        ArgumentError: There is no such model.
+        EmbeddedModelError: The embedded model cannot be obtained.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     name = pretrained or str(ensure_embedded_model())
-    model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device or default_device()).eval()
-    return LoadedModel(model, AutoTokenizer.from_pretrained(name), model_id_of(name))
+    with loading(name):
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    return LoadedModel(model.to(device or default_device()).eval(), tokenizer, model_id_of(name))
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Names the model that cannot be loaded, in one line.
+
+    Args:
+        name: Hub id or folder.
+
+    Raises:
+        ArgumentError: What transformers raised says that there is no such model.
+    """
+    try:
+        yield
+    except CachesteerError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ArgumentError(
+            f"The model {name!r} cannot be loaded ({reason}). Give a folder with a checkpoint or the id of a model on "
+            "the hub; offline, one that has been loaded before."
+        ) from error
 
 
 def default_device() -> str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..core.format import read_metadata
 from ..core.metadata import VectorMetadata
 from ..core.vectors import SteeringVectors
 from ..errors import ArgumentError, ContrastError, VectorFileError, VectorMismatchError
+from ..paths import exists, is_file, is_folder, user_path
 from .embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from .folders import cached_vectors_folder, contrast_folder, vectors_folder
 
@@ -23,7 +24,9 @@ VECTORS_HELP = (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_HUB_ID = re.compile(r"([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)(?::(.+))?")
+# A file of a repository is named by its path there; "..", which would lead out of it, is not a part of one.
+_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
+_HUB_ID = re.compile(rf"((?!\.)[A-Za-z0-9_.-]+/(?!\.)[A-Za-z0-9_.-]+)(?::({_PART}(?:/{_PART})*))?")
 
 
 @dataclass(frozen=True)
@@ -43,28 +46,56 @@ class KnownVectors:
     metadata: VectorMetadata
 
 
-def known_vectors() -> list[KnownVectors]:
+def known_vectors(damaged: Callable[[str, VectorFileError], None] | None = None) -> list[KnownVectors]:
     """Lists shipped and cached vectors, by name.
 
+    Args:
+        damaged: Told the name of each file that cannot be read, and why; it is then left out. By default that is an
+            error.
+
     Raises:
-        VectorFileError: A listed file is damaged.
+        VectorFileError: A file cannot be read, and `damaged` is not given.
     """
     found = []
     for origin, folder in (("shipped", vectors_folder()), ("cached", cached_vectors_folder())):
         for path in sorted(folder.glob("*/*.safetensors")):
-            if not path.name.startswith("."):
+            if path.name.startswith("."):
+                continue
+            try:
                 found.append(KnownVectors(path.stem, path, origin, read_metadata(path)))
+            except VectorFileError as error:
+                if damaged is None:
+                    raise
+                damaged(path.stem, error)
     return sorted(found, key=lambda known: (known.name, known.origin))
 
 
 def cached_vectors_path(name: str, model_id: str) -> Path:
-    """Where vectors of a model are kept so that they can be asked for by name."""
+    """Where vectors of a model are kept so that they can be asked for by name.
+
+    Raises:
+        ArgumentError: It is no name.
+    """
+    check_name(name)
     return cached_vectors_folder() / model_folder(model_id) / f"{name}.safetensors"
 
 
+def check_name(name: str) -> None:
+    """Checks that vectors can be asked for by a name.
+
+    Raises:
+        ArgumentError: They cannot.
+    """
+    if _NAME.fullmatch(name) is None or name.startswith("."):
+        raise ArgumentError(
+            f"{name!r} cannot be the name of vectors: letters, digits, '_', '-' and '.' were expected, the last not "
+            "first. Choose another name with --kind, or a file with --out."
+        )
+
+
 def model_folder(model_id: str) -> str:
-    """Name of the folder that holds a model's vectors: lower case, hyphens for all but letters, digits and dots."""
-    return re.sub(r"[^a-z0-9.]+", "-", model_id.lower()).strip("-")
+    """Name of the folder of a model's vectors: lower case, hyphens for all but letters, digits and inner dots."""
+    return re.sub(r"[^a-z0-9.]+", "-", model_id.lower()).strip("-.") or "unnamed"
 
 
 def resolve_vectors(
@@ -103,9 +134,9 @@ def resolve_contrast_set(name_or_path: str) -> ContrastSet:
         ContrastError: There is none, or it cannot be read.
     """
     shipped = contrast_folder() / f"{name_or_path}.jsonl"
-    if _NAME.fullmatch(name_or_path) and shipped.is_file():
+    if _NAME.fullmatch(name_or_path) and is_file(shipped):
         return ContrastSet.read(shipped)
-    if Path(name_or_path).is_file():
+    if is_file(Path(name_or_path)):
         return ContrastSet.read(name_or_path)
     names = ", ".join(sorted(path.stem for path in contrast_folder().glob("*.jsonl")))
     raise ContrastError(f"{name_or_path!r} is neither a file nor a shipped contrast set. Shipped: {names}.")
@@ -117,7 +148,7 @@ def is_shipped(contrast: ContrastSet) -> bool:
 
 
 def _terms(expression: str) -> Iterator[tuple[float, str]]:
-    if Path(expression).expanduser().exists():
+    if exists(user_path(expression)):
         yield 1.0, expression
         return
     for term in expression.split("+"):
@@ -132,13 +163,15 @@ def _terms(expression: str) -> Iterator[tuple[float, str]]:
 
 
 def _locate(reference: str, architecture: Architecture | None, model_id: str, revision: str | None) -> Path:
-    path = Path(reference).expanduser()
-    if path.is_dir() and (path / VECTORS_FILE).is_file():
+    path = user_path(reference)
+    if is_file(path / VECTORS_FILE):
         return path / VECTORS_FILE
-    if path.is_file() or (path.suffix == ".safetensors" and ":" not in reference):
+    if is_file(path) or (path.suffix == ".safetensors" and ":" not in reference):
         return path
     if _NAME.fullmatch(reference):
         return _locate_by_name(reference, architecture, model_id)
+    if is_folder(path):
+        raise VectorFileError(f"{path}: a folder without {VECTORS_FILE}. Name a vector file in it.")
     hub = _HUB_ID.fullmatch(reference)
     if hub is None:
         raise ArgumentError(f"vectors={reference!r} is not understood. Allowed: {VECTORS_HELP}.")
@@ -146,12 +179,15 @@ def _locate(reference: str, architecture: Architecture | None, model_id: str, re
 
 
 def _locate_by_name(name: str, architecture: Architecture | None, model_id: str) -> Path:
-    known = known_vectors()
+    damaged: dict[str, VectorFileError] = {}
+    known = known_vectors(damaged.setdefault)
     named = [candidate for candidate in known if candidate.name == name]
+    fitting = [c for c in named if architecture is None or c.metadata.architecture == architecture]
+    if not fitting and name in damaged:
+        raise damaged[name]
     if not named:
         names = ", ".join(sorted({candidate.name for candidate in known})) or "none"
         raise ArgumentError(f"No vectors are known as {name!r}. Known: {names}. Allowed: {VECTORS_HELP}.")
-    fitting = [c for c in named if architecture is None or c.metadata.architecture == architecture]
     if not fitting:
         models = ", ".join(sorted({candidate.metadata.model_id for candidate in named}))
         raise VectorMismatchError(
@@ -169,7 +205,7 @@ def _download(repository: str, file: str, revision: str | None) -> Path:
     try:
         return Path(hf_hub_download(repository, file, revision=revision))
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise VectorFileError(
             f"{repository}:{file} could not be fetched from the hub ({reason}). Check the name and the connection, "
             "or pass a local file."

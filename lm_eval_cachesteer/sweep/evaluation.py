@@ -5,7 +5,6 @@ import json
 import math
 import random
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,8 +17,9 @@ from lm_eval.tasks import TaskManager
 from ..errors import ArgumentError, SteeringError
 from ..harness.arguments import SteeringArguments
 from ..harness.backend import CacheSteerLM
-from ..results.comparison import SCORES
+from ..harness.manager import manager_of
 from .grid import NUMBERS, TEXTS, WHOLE_NUMBERS, Setting
+from .scores import figures_of, scores_of
 from .search import DEVELOPMENT, HELD_OUT
 
 
@@ -48,21 +48,6 @@ class Work:
     gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def manager_of(tasks: Sequence[str]) -> TaskManager:
-    """The harness's task manager, if it knows the tasks; loads no model.
-
-    Raises:
-        ArgumentError: A task is unknown, or none is named.
-    """
-    if not tasks:
-        raise ArgumentError("No task is named. `lm_eval ls tasks` lists all.")
-    manager = TaskManager()
-    unknown = [name for name in tasks if name not in manager.all_tasks]
-    if unknown:
-        raise ArgumentError(f"Unknown task {', '.join(map(repr, unknown))}. `lm_eval ls tasks` lists all.")
-    return manager
-
-
 class HarnessEvaluator:
     """Tries settings with one loaded model.
 
@@ -73,7 +58,8 @@ class HarnessEvaluator:
         manager: The task manager, if there is one already.
 
     Raises:
-        ArgumentError: A task is unknown, has too few documents to be split, or the model has no chat template.
+        ArgumentError: A task is unknown, has too few documents to be split, the model has no chat template, or there
+            are several processes.
     """
 
     def __init__(
@@ -82,6 +68,11 @@ class HarnessEvaluator:
         self.lm, self.base, self.work = lm, base, work
         if work.chat and not getattr(lm.tokenizer, "chat_template", None):
             raise ArgumentError("The model's tokenizer has no chat template. Add --no-chat-template.")
+        if lm.world_size > 1:
+            raise ArgumentError(
+                f"A sweep runs in one process, and {lm.world_size} were started. Start it without torchrun and "
+                "accelerate launch; sweep parts of the grid side by side instead, each into a folder of its own."
+            )
         self._manager = manager_of(work.tasks) if manager is None else manager
         self._tasks: dict[str, Any] = dict(self._manager.load(list(work.tasks))["tasks"])
         lm.steer(base)
@@ -128,7 +119,7 @@ class HarnessEvaluator:
         """Runs the harness.
 
         Raises:
-            ArgumentError: A task does not report the metric.
+            ArgumentError: A task does not report the metric, or not as one number for each document.
             SteeringError: No request was steered though the setting steers.
         """
         self._steer(setting)
@@ -152,9 +143,10 @@ class HarnessEvaluator:
         scores: dict[str, float] = {}
         measures: dict[str, list[float]] = {}
         for name, samples in results["samples"].items():
-            scores |= self._scores(name, samples, results["higher_is_better"].get(name) or {})
+            better = results["higher_is_better"].get(name) or {}
+            scores |= scores_of(name, samples, better, self.work.metric)
             for measure, metric in self._measured.items():
-                measures.setdefault(measure, []).extend(sample[metric] for sample in samples if metric in sample)
+                measures.setdefault(measure, []).extend(figures_of(samples, metric))
         edit = self.lm.plan.edit
         tensors = [] if edit is None else [*edit.keys.values(), *edit.values.values()]
         return {
@@ -182,27 +174,3 @@ class HarnessEvaluator:
             text = re.sub(r" at 0x[0-9a-f]+", "", text)  # where functions lie differs from process to process
             hashes[name] = hashlib.sha256(text.encode()).hexdigest()
         return hashes
-
-    def _scores(self, task: str, samples: Sequence[dict[str, Any]], better: Mapping[str, bool]) -> dict[str, float]:
-        metric, filter_name = self._metric(task, samples)
-        sign = -1.0 if better.get(metric) is False else 1.0
-        seen: Counter[str] = Counter()
-        scores = {}
-        for sample in samples:
-            if sample["filter"] == filter_name:
-                document = f"{task} {sample['doc_hash']} {sample['target_hash']}"
-                scores[f"{document} {seen[document]}"] = sign * float(sample[metric])
-                seen[document] += 1
-        return scores
-
-    def _metric(self, task: str, samples: Sequence[dict[str, Any]]) -> tuple[str, str]:
-        """Metric and filter to score a task by."""
-        reported = list(dict.fromkeys((m, str(s["filter"])) for s in samples for m in s["metrics"]))
-        asked, _, asked_filter = (self.work.metric or "").partition(",")
-        for metric, filter_name in reported:
-            if (metric == asked if asked else metric in SCORES) and asked_filter in ("", filter_name):
-                return metric, filter_name
-        raise ArgumentError(
-            f"Task {task!r} does not report {self.work.metric or 'whether an answer is right'}. Choose with --metric: "
-            f"{', '.join(','.join(names) for names in reported)}."
-        )

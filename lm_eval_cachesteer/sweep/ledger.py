@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ..errors import ResultsError
-from ..files import write_atomically
+from ..files import exclusive, write_atomically
+from ..strict_json import parse_json
 
 
 class Ledger:
@@ -36,7 +35,7 @@ class Ledger:
         """
         path = self.path(identity)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -48,8 +47,11 @@ class Ledger:
         return dict(content["outcome"])
 
     def put(self, identity: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
-        """Keeps a finished cell: wholly, or, if the process ends here, not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keeps a finished cell: wholly, or, if the process or the power ends here, not at all.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
         content = json.dumps({"identity": identity, "outcome": outcome}, ensure_ascii=False)
         write_atomically(self.path(identity), content.encode())
 
@@ -60,21 +62,7 @@ class Ledger:
         Raises:
             ResultsError: Another process works in this folder, or it cannot be written to.
         """
-        lock = FileLock(self.folder / ".lock")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ResultsError(
-                f"Another sweep is running in {self.folder}. Wait for it, or choose another folder with --out."
-            ) from None
-        except OSError as error:
-            raise ResultsError(
-                f"Cells cannot be kept in {self.folder} ({error}). Choose another folder with --out."
-            ) from None
-        try:
+        with exclusive(self.folder, "sweep"):
             for left in self.folder.glob(".*.tmp"):
                 left.unlink()
             yield
-        finally:
-            lock.release()

@@ -16,13 +16,13 @@ def described(vectors: str, tasks: Sequence[str], axes: Sequence[Axis], found: F
     Args:
         vectors: Vector expression.
         tasks: The tasks.
-        axes: The grid.
+        axes: The grid; of a draw from it, only values that were drawn are kept.
         found: What the sweep found.
     """
     return {
         "vectors": vectors,
         "tasks": list(tasks),
-        "grid": {axis.name: list(axis.values) for axis in axes},
+        "grid": tried(axes, found.cells),
         "rule": RULE,
         "unsteered": _cell(found.unsteered, DEVELOPMENT),
         "cells": [_cell(cell, DEVELOPMENT) for cell in found.cells],
@@ -32,6 +32,12 @@ def described(vectors: str, tasks: Sequence[str], axes: Sequence[Axis], found: F
             "held_out": _cell(found.held_out, HELD_OUT) | {"gain": asdict(found.held_out_gain)},
         },
     }
+
+
+def tried(axes: Sequence[Axis], cells: Sequence[Cell]) -> dict[str, list[float | int | str]]:
+    """The values of each axis that some cell has, in the order of the axis."""
+    used = {axis.name: {cell.settings[axis.name] for cell in cells} for axis in axes}
+    return {axis.name: [value for value in axis.values if value in used[axis.name]] for axis in axes}
 
 
 def _cell(cell: Cell, split: str) -> dict[str, Any]:

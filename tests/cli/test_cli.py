@@ -71,8 +71,6 @@ def test_vectors_and_inspect_show_what_is_shipped():
     shown = cachesteer("inspect", "stepwise").stdout
     assert "recommended_c_values" in shown
     assert "Recommended: --model_args vectors=stepwise,c_keys=0,c_values=" in shown
-    described = json.loads(cachesteer("inspect", "stepwise", "--json").stdout)
-    assert [norm["layer"] for norm in described["norms"]] == list(range(30))
 
 
 def test_tasks_path():
@@ -82,12 +80,9 @@ def test_tasks_path():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["inspect", "nothing"], "No vectors are known as 'nothing'"),
         (["inspect", "none.safetensors"], "no such vector file"),
         (["inspect", "data[v1].safetensors"], "data[v1].safetensors: no such vector file"),
         (["inspect", "[/tmp/x].safetensors"], "[/tmp/x].safetensors: no such vector file"),
-        (["extract", "--contrast", "nothing"], "neither a file nor a shipped contrast set"),
-        (["extract", "--contrast", "stepwise", "--out", "x.bin"], "must end in .safetensors"),
         (["prepare"], "Run `cachesteer prepare` once while the Python package"),
     ],
 )
@@ -108,11 +103,6 @@ def test_too_many_fewshot_examples_name_the_allowed_range(llama_folder, contrast
 def test_wrong_usage_ends_with_code_2():
     assert cachesteer("extract").returncode == 2
     assert cachesteer("nothing").returncode == 2
-
-
-@pytest.mark.parametrize("command", ["demo", "prepare", "extract", "inspect", "vectors", "tasks-path"])
-def test_every_command_has_help_with_an_example(command):
-    assert "Example:" in cachesteer(command, "--help").stdout
 
 
 def test_python_m_takes_the_subcommands_too():

@@ -8,13 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from lm_eval.tasks import TaskManager
 
-from lm_eval_cachesteer.cli import main
 from lm_eval_cachesteer.errors import ArgumentError
 from lm_eval_cachesteer.harness import backend
 from lm_eval_cachesteer.harness.arguments import SteeringArguments
-from lm_eval_cachesteer.sources.folders import tasks_folder
 from lm_eval_cachesteer.sweep import evaluation
 
 CACHESTEER = str(Path(sys.executable).parent / "cachesteer")
@@ -22,19 +19,9 @@ TASK = "cachesteer_offline_choice"
 
 
 @pytest.fixture
-def sweep(monkeypatch, capsys):
+def sweep(cachesteer, only_shipped_tasks):
     """Runs the command in this process; returns exit code, standard output and standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
-    ours = TaskManager(include_path=str(tasks_folder()), include_defaults=False)  # reading all takes seconds
-    monkeypatch.setattr(evaluation, "TaskManager", lambda: ours)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cachesteer", "sweep", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+    return lambda *arguments: cachesteer("sweep", *arguments)
 
 
 def refused(*_, **__):
@@ -52,6 +39,9 @@ def refused(*_, **__):
         (["--grid", "c_values=1", "--tasks", ","], "No task is named. `lm_eval ls tasks` lists all."),
         (["--grid", "c_values=1", "--model-args", "position=first"], "position='first' is not allowed."),
         (["--grid", "c_values=1", "--vectors", "none"], "c_values given without vectors"),
+        (["--grid", "c_values=1", "--grid", "vectors=stepwise,nothing"], "No vectors are known as 'nothing'"),
+        (["--grid", "c_values=1:101:1", "--grid", "c_keys=1:100:1"], "--grid asks for 10100 settings; at most 10000"),
+        (["--grid", "c_values=1:10000:1", "--grid", "c_keys=1:9:1", "--random", "10001"], "--random 10001 is too many"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_3_before_the_model_is_loaded(

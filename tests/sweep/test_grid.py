@@ -1,9 +1,11 @@
 import re
+import tracemalloc
+from collections import Counter
 
 import pytest
 
 from lm_eval_cachesteer.errors import ArgumentError
-from lm_eval_cachesteer.sweep.grid import Axis, cells, draw, parse_axis
+from lm_eval_cachesteer.sweep.grid import MOST_CELLS, Axis, cells, draw, parse_axis, size
 
 
 @pytest.mark.parametrize(
@@ -88,14 +90,63 @@ def test_an_axis_is_given_once():
         cells(axes)
 
 
+AXES = [parse_axis("c_values=1:10:1"), parse_axis("heads=1:10:1")]
+
+
+def numbers(settings):
+    """The places of settings in the grid of `AXES`, worked out by hand."""
+    return [10 * int(setting["c_values"] - 1) + setting["heads"] - 1 for setting in settings]
+
+
 def test_a_draw_is_a_part_that_a_seed_draws_again_and_more_extend():
-    settings = cells([parse_axis("c_values=1:10:1"), parse_axis("heads=1:10:1")])
-    order = {id(setting): i for i, setting in enumerate(settings)}
-    drawn = {count: [order[id(setting)] for setting in draw(settings, count, seed=7)] for count in range(1, 101)}
+    drawn = {count: numbers(draw(AXES, count, seed=7)) for count in range(1, 101)}
     for count, found in drawn.items():
         assert found == sorted(set(found))
         assert len(found) == count
         assert set(found) <= set(drawn[min(100, count + 1)])
-    assert draw(settings, 12, seed=7) == [settings[i] for i in drawn[12]]
-    assert draw(settings, 500, seed=7) == settings
-    assert len({tuple(order[id(s)] for s in draw(settings, 12, seed=seed)) for seed in range(10)}) == 10
+    assert draw(AXES, 12, seed=7) == [cells(AXES)[i] for i in drawn[12]]
+    assert draw(AXES, 500, seed=7) == cells(AXES)
+    assert len({tuple(numbers(draw(AXES, 12, seed=seed))) for seed in range(10)}) == 10
+
+
+def test_every_combination_is_as_likely():
+    drawn = Counter(number for seed in range(2000) for number in numbers(draw(AXES, 5, seed)))
+    # 100 expected of each; the standard deviation is below 10, so that 5 of them are one chance in a million.
+    assert set(drawn) == set(range(100))
+    assert all(50 <= count <= 150 for count in drawn.values())
+
+
+# 10,000 to the power of 4 combinations: no machine could list them.
+HUGE = [parse_axis(f"{name}=1:10000:1") for name in ("c_keys", "c_values", "heads", "position")]
+
+
+def test_a_draw_from_a_grid_beyond_all_lists_is_small():
+    tracemalloc.start()
+    drawn = draw(HUGE, 50, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size(HUGE) == 10**16
+    assert peak < 1_000_000
+    assert len({tuple(setting.values()) for setting in drawn}) == 50
+    assert all(list(setting) == ["c_keys", "c_values", "heads", "position"] for setting in drawn)
+    assert all(setting in draw(HUGE, 51, seed=1) for setting in drawn)
+    assert len({setting["c_keys"] for setting in drawn}) > 40  # from all over the grid
+
+
+def test_more_settings_than_can_be_tried_are_refused_before_they_are_listed():
+    tracemalloc.start()
+    with pytest.raises(ArgumentError, match=f"--grid asks for {10**16} settings; at most {MOST_CELLS} can be tried. "):
+        cells(HUGE)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    with pytest.raises(ArgumentError, match=r"Give fewer values, or .* with --random N\."):
+        cells([parse_axis("c_values=1:101:1"), parse_axis("heads=1:100:1")])
+    assert len(cells([parse_axis("c_values=1:100:1"), parse_axis("heads=1:100:1")])) == MOST_CELLS
+    with pytest.raises(ArgumentError, match=f"--random {MOST_CELLS + 1} is too many"):
+        draw(HUGE, MOST_CELLS + 1, seed=0)
+    assert len(draw(AXES, MOST_CELLS + 1, seed=0)) == 100
+
+
+def test_a_draw_is_of_axes_given_once():
+    with pytest.raises(ArgumentError, match="--grid names heads twice"):
+        draw([parse_axis("heads=1"), parse_axis("heads=2")], 1, seed=0)

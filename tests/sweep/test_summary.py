@@ -55,3 +55,10 @@ def test_the_recommended_setting_is_recorded_with_both_gains(written):
     assert content["unsteered"]["split"] == "development"
     assert content["tasks"] == ["arith", "logic"]
     assert "smallest edit" in content["rule"]
+
+
+def test_of_a_draw_only_the_values_drawn_are_kept(tmp_path):
+    axes = [parse_axis("c_values=1:10000:1"), parse_axis("heads=all,5")]
+    settings = [{"c_values": 9000.0, "heads": 5}, {"c_values": 3.0, "heads": 5}]
+    found = sweep(settings, FakeEvaluator(), Ledger(tmp_path))
+    assert described("v", ["t"], axes, found)["grid"] == {"c_values": [3.0, 9000.0], "heads": [5]}

@@ -27,8 +27,8 @@ _REWRITES: tuple[tuple[str, str | Callable[["re.Match[str]"], str]], ...] = (
     (r"[❌✘✖]\ufe0f?", "✗"),
     (r"\[ \]|[☐\u200b\ufe0f]", ""),
     # markdown
-    (r"(?m)^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", ""),
-    (r"[ \t]*\|[ \t]*", " - "),
+    (r"(?m)^[ \t]{0,40}\|[ \t]*|[ \t]{0,40}\|[ \t]*$", ""),  # bounded, lest a long gap be read from each of its places
+    (r"[ \t]{0,40}\|[ \t]*", " - "),
     (r"(?m)^[ \t]*[*+•][ \t]+", "- "),
     (r"(?<=\w)_(?=\w)", " "),
     (r"(?m)^[ \t]*#+[ \t]*|[ \t]#+[ \t]*$", ""),

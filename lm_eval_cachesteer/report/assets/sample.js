@@ -122,7 +122,9 @@ function countWords(text) {
 /** The choices of a document with their log-likelihoods. */
 function choiceTable(pair, target) {
   const [one, two] = pair.map((record) => record.choices ?? []);
-  const highest = [one, two].map((choices) => Math.max(...choices.map(([, likelihood]) => likelihood)));
+  const highest = [one, two].map((choices) =>
+    Math.max(...choices.map(([, likelihood]) => likelihood ?? -Infinity)),
+  );
   const tagged = (content, tag) => (tag ? [content, " ", element("span", { className: "tag" }, tag)] : [content]);
   const lines = Array.from({ length: Math.max(one.length, two.length) }, (_, place) => {
     const text = texts[(one[place] ?? two[place])[0]].trim();
