@@ -51,9 +51,13 @@ CONFIGS = {
 
 
 def build_model(kind: str, seed: int = 0):
-    """A tiny model whose weights are large enough for clear preferences between tokens."""
+    """A tiny model with random weights."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(CONFIGS[kind](), dtype=torch.float32)
+    return random_weights(AutoModelForCausalLM.from_config(CONFIGS[kind](), dtype=torch.float32))
+
+
+def random_weights(model):
+    """Gives a model weights that are large enough for clear preferences between tokens."""
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.25 if "embed" not in name and "wte" not in name else 1.0)

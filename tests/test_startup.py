@@ -116,17 +116,26 @@ def test_a_harness_that_found_the_entry_point_first_is_left_alone(monkeypatch):
     assert registry.get("hf-cachesteer").__name__ == "CacheSteerLM"
 
 
-def test_a_task_manager_of_another_make_is_left_alone(monkeypatch):
+class FolderManager:
+    def __init__(self, folder=None):
+        self.folder = folder
+
+
+class ManagerWithoutLoad:
+    """As in lm_eval 0.4.11, which cannot index our task files."""
+
+    def __init__(self, include_path=None):
+        self.folder = include_path
+
+
+@pytest.mark.parametrize("manager", [FolderManager, ManagerWithoutLoad])
+def test_a_task_manager_of_another_make_is_left_alone(monkeypatch, manager):
     from lm_eval_cachesteer.harness import registration
 
-    class TaskManager:
-        def __init__(self, folder=None):
-            self.folder = folder
-
-    monkeypatch.setattr("lm_eval.tasks.TaskManager", TaskManager)
-    with pytest.raises(RuntimeError, match="takes no include_path"):
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", manager)
+    with pytest.raises(RuntimeError, match=r"in another way than 0\.4\.12"):
         registration.register_tasks()
-    assert TaskManager("x").folder == "x"
+    assert manager("x").folder == "x"
 
 
 def test_importing_the_package_is_light_and_never_downloads(tmp_path):

@@ -119,7 +119,7 @@ def read_prompts(path: Path) -> list[str]:
         ArgumentError: The file cannot be read, or holds something else.
     """
     try:
-        lines = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [parse_json(line, strict=True) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         texts = [line["prompt"] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(

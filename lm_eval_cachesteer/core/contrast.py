@@ -104,7 +104,7 @@ class ContrastSet:
 
 def _read_item(line: str, where: str) -> ContrastItem | ReadyPair:
     try:
-        record = parse_json(line, unique=True)
+        record = parse_json(line, strict=True)
     except ValueError as error:
         raise ContrastError(f"{where}: not a JSON object ({error}).") from None
     if not isinstance(record, dict):

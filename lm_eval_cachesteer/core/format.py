@@ -156,7 +156,7 @@ def _check_header(path: Path) -> None:
             raise _UnsafeError(f"it has {size} bytes, and claims that {length} of them are its header")
         header = file.read(length)
     try:
-        parse_json(header.decode(), unique=True)
+        parse_json(header.decode(), strict=True)
     except ValueError as error:
         raise _UnsafeError(f"its header is no JSON of distinct names: {error}") from None
 

@@ -120,7 +120,7 @@ class VectorMetadata:
         values: dict[str, Any] = {name: strings[name] for name in given}
         values["architecture"] = _architecture(strings["architecture"])
         for name, kind in (("offset_token", str), ("offset_token_id", int)):
-            values[name] = parse_json(strings[name])
+            values[name] = parse_json(strings[name], strict=True)
             if values[name] is not None and type(values[name]) is not kind:
                 raise ValueError(f"{name} must be a JSON {kind.__name__} or null, got {strings[name]}")
         for name in _INTEGERS:
@@ -136,7 +136,7 @@ class VectorMetadata:
 
 
 def _architecture(text: str) -> Architecture | None:
-    found = parse_json(text, unique=True)
+    found = parse_json(text, strict=True)
     if found is None:
         return None
     if not isinstance(found, dict) or found.keys() != _PARTS:

@@ -35,6 +35,7 @@ from .requests import LoglikelihoodRequest, scoring_requests
 from .response_cache import bind_response_cache
 from .tensor_parallel import is_split, local_part
 from .tokenization import remember_tokenizer
+from .weights import altered_weights, take_quantization
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,13 @@ class CacheSteerLM(HFLM):
     def __init__(self, pretrained: Any = None, *, device: str | None = None, **arguments: Any) -> None:
         self.arguments = SteeringArguments.take_from(arguments)
         self.engine = EngineArguments.take_from(arguments)
+        self._quantization = take_quantization(arguments)
         self._passed_on = arguments
         by_name = isinstance(pretrained, str | None)
         if not by_name:
             check_unknown_arguments(arguments, config=pretrained.config)
+            if self._quantization is not None:
+                raise ArgumentError("A loaded model cannot be quantized by model arguments. Load it quantized.")
         _check_splitting(arguments)
         threads = torch.get_num_threads()
         if by_name and arguments.get("tp_plan") is None and "cpu" in (device, default_device()):
@@ -105,6 +109,8 @@ class CacheSteerLM(HFLM):
     def _create_model(self, pretrained: str, *args: Any, **kwargs: Any) -> None:
         """Resolves the vectors first, so that what is wrong with them is said before weights are loaded."""
         self._resolve_plan(pretrained)
+        if self._quantization is not None:
+            kwargs["quantization_config"] = self._quantization
         super()._create_model(pretrained, *args, **kwargs)
 
     def _resolve_plan(self, name: str) -> None:
@@ -382,7 +388,8 @@ class CacheSteerLM(HFLM):
         """SHA-256 over everything that decides an answer besides the request: model, precision, steering."""
         decisive = {name: value for name, value in self._passed_on.items() if name not in _WITHOUT_INFLUENCE}
         model = self.model_id if self.model_id == EMBEDDED_MODEL_ID else self._model_name
-        return self.plan.fingerprint(decisive | {"model": model, "dtype": str(self.model.dtype)})
+        named = {"model": model, "dtype": str(self.model.dtype)}
+        return self.plan.fingerprint(decisive | named | altered_weights(self.model))
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Takes the harness's response cache, bound to this run's fingerprint.

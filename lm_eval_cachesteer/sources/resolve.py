@@ -46,7 +46,7 @@ class KnownVectors:
     metadata: VectorMetadata
 
 
-def known_vectors(damaged: Callable[[str, VectorFileError], None] | None = None) -> list[KnownVectors]:
+def known_vectors(damaged: Callable[[str, VectorFileError], object] | None = None) -> list[KnownVectors]:
     """Lists shipped and cached vectors, by name.
 
     Args:
@@ -148,7 +148,7 @@ def is_shipped(contrast: ContrastSet) -> bool:
 
 
 def _terms(expression: str) -> Iterator[tuple[float, str]]:
-    if exists(user_path(expression)):
+    if expression and exists(user_path(expression)):
         yield 1.0, expression
         return
     for term in expression.split("+"):

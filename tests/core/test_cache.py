@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import DynamicCache, EncoderDecoderCache, StaticCache
 
-from lm_eval_cachesteer.core.cache import attention_layers, token_columns
-from lm_eval_cachesteer.errors import CacheLayoutError
+from lm_eval_cachesteer.core.cache import attention_layers, check_continued, token_columns
+from lm_eval_cachesteer.errors import CacheLayoutError, SteeringError
 
 from ..conftest import build_model
 
@@ -65,6 +65,23 @@ def test_quantized_caches_are_refused():
     cache.layers[0]._quantized_keys = cache.layers[0].keys
     with pytest.raises(CacheLayoutError, match="Layer 0 of the cache is quantized"):
         attention_layers(cache)
+
+
+def test_layers_with_one_tensor_for_keys_and_values_are_refused():
+    """As in DeepSeek-V4; an edit of the one would be an edit of the other."""
+    cache = DynamicCache()
+    cache.update(torch.ones(1, 2, 3, 8), torch.ones(1, 2, 3, 8), 0)
+    cache.layers[0].values = cache.layers[0].keys
+    with pytest.raises(CacheLayoutError, match="Layer 0 keeps the same numbers as keys and as values"):
+        attention_layers(cache)
+
+
+def test_a_cache_that_was_dropped_while_decoding_is_found_out():
+    cache = DynamicCache()
+    cache.update(torch.ones(1, 2, 3, 8), torch.ones(1, 2, 3, 8), 0)
+    check_continued(cache, 3, "Toy")
+    with pytest.raises(SteeringError, match="Toy dropped the edited cache of 3 tokens .* of the 4 tokens"):
+        check_continued(cache, 4, "Toy")
 
 
 def test_encoder_decoder_and_foreign_caches_are_refused():

@@ -73,7 +73,7 @@ class TestSampling:
         drawn = [r.tokens[0] for r in decode(llama, [prompt] * 4000, rows=500, new_tokens=1, settings=settings)]
         with torch.no_grad():
             best = (llama(torch.tensor([prompt])).logits[0, -1] / 2.0).topk(6)
-        expected = 4000 * best.values.softmax(-1)
+        expected = 4000 * best.values.double().softmax(-1)
         observed = [drawn.count(token) for token in best.indices.tolist()]
         assert sum(observed) == 4000
         assert chisquare(observed, expected.tolist()).pvalue > 1e-4

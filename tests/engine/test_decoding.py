@@ -132,9 +132,10 @@ class TestWork:
 
     def test_drafts_save_passes(self, fed):
         """A response that runs into a loop: the oracle's tokens, in fewer passes."""
-        model, prompt = build_model("gpt2"), [5, 6, 7, 8] * 5
-        expected = oracle.greedy(model, prompt, {}, {}, 40)
-        assert len(set(expected[:20])) < 5
+        prompt = [5, 6, 7, 8] * 5
+        models = (build_model("gpt2", seed) for seed in range(20))  # which of them loop depends on the version
+        answers = ((model, oracle.greedy(model, prompt, {}, {}, 40)) for model in models)
+        model, expected = next(answer for answer in answers if len(set(answer[1][:20])) < 5)
         passes = {}
         for drafted in (0, 4):
             fed.clear()

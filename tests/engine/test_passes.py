@@ -21,7 +21,7 @@ def plain(model, tokens):
 @pytest.fixture(params=[True, False], ids=["torch's kernel", "our own"])
 def kernel(request, monkeypatch):
     if not request.param:
-        monkeypatch.setattr("lm_eval_cachesteer.engine.passes.causal_kernel", lambda _: None)
+        monkeypatch.setattr("lm_eval_cachesteer.engine.passes.causal_kernel", lambda *_: None)
 
 
 @pytest.mark.usefixtures("kernel")
@@ -81,3 +81,21 @@ def test_attention_outside_of_a_pass_is_an_error(llama):
     with packed.attached(), pytest.raises(RuntimeError, match="outside of one"):
         llama(torch.tensor([[1, 2]]))
     assert llama.config._attn_implementation == "sdpa"
+
+
+def test_a_kernel_with_a_key_head_for_each_query_head_is_not_used_where_heads_are_grouped(monkeypatch):
+    """That of torch 2.6 reads past the last head of the keys instead of refusing."""
+
+    def ungrouped(query, _keys, values, *_, **__):
+        return values.as_strided(query.shape, values.stride()), query[..., 0]
+
+    def grouped(query, _keys, values, *_, **__):
+        return values.repeat_interleave(query.shape[1] // values.shape[1], 1), query[..., 0]
+
+    def refusing(*_, **__):
+        raise RuntimeError("as many heads of keys as of queries are needed")
+
+    for kernel, takes_groups in ((ungrouped, False), (refusing, False), (grouped, True)):
+        monkeypatch.setattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", kernel)
+        assert attention.causal_kernel(torch.device("cpu"), 1) is kernel
+        assert (attention.causal_kernel(torch.device("cpu"), 2) is kernel) == takes_groups

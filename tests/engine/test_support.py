@@ -53,3 +53,10 @@ def test_a_model_that_fails_in_a_packed_pass_says_so():
 
     model.model.layers[0].self_attn.forward = broken
     assert "failed with RuntimeError: no such kernel" in why_not(model)
+
+
+def test_a_window_that_attention_is_not_told_of_is_found_out():
+    """A window that is in the mask only, as in Phi-3.5-MoE: packed passes, which have none, would look too far back."""
+    model = build_model("gemma3_text")
+    model.model.layers[2].self_attn.sliding_window = None
+    assert "keeps its window of 16 tokens from the attention of layer 2" in why_not(model)

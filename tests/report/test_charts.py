@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from scipy.stats import binomtest
 
 from lm_eval_cachesteer.report.charts import difference_charts, distribution_charts
 from lm_eval_cachesteer.report.groups import read_groups
@@ -46,12 +47,11 @@ def test_differences_are_drawn_with_interval_and_verdict(runs):
         assert text.endswith(f">{verdict}</span>")
     symbols = [trace["marker"]["symbol"] for trace in chart["data"]]
     assert symbols == ["triangle-up", "circle-open", "triangle-down"]
-    # 12 of 40 documents rose, none fell (Agresti and Min 2005).
-    mean = 12 / 42
-    half = 1.959964 * ((12 + 1 - 12**2 / 42) ** 0.5) / 42
+    # 12 of 40 documents rose, none fell: Tango's interval is then Wilson's of a share of 12 / 40.
+    wilson = binomtest(12, 40).proportion_ci(method="wilson")
     best = drawn[0.3]
-    assert 0.3 + best["error_x"]["array"][0] == pytest.approx(mean + half, abs=1e-4)
-    assert 0.3 - best["error_x"]["arrayminus"][0] == pytest.approx(mean - half, abs=1e-4)
+    assert 0.3 + best["error_x"]["array"][0] == pytest.approx(wilson.high, abs=1e-4)
+    assert 0.3 - best["error_x"]["arrayminus"][0] == pytest.approx(wilson.low, abs=1e-4)
     assert "cot, c_values 5: +0.300" in chart["description"]
     assert "no significant difference" in chart["description"]
 
