@@ -1,0 +1,153 @@
+"""Commands in processes of their own that start at once, and can be interrupted at a moment that a test names.
+
+A server imports the libraries once and forks a process for each command (`multiprocessing`, start method forkserver).
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+IMPORTED_ONCE = ["tests.faults.pristine", "lm_eval_cachesteer.extraction", "lm_eval_cachesteer.sweep.evaluation",
+                 "lm_eval_cachesteer.study.subject", "lm_eval_cachesteer.report.data", "lm_eval_cachesteer.report.page",
+                 "tests.faults.warm"]  # fmt: skip
+PATIENCE = 60
+_BEGUN = b"begun\n"
+_CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """When a process is sent a signal.
+
+    Attributes:
+        signal: Which one.
+        before: Just before this file operation below the folder `out`, counted from 1: files opened to be written,
+            renamed and removed, folders made and removed.
+        after: Or after so many seconds.
+    """
+
+    signal: signal.Signals
+    before: int | None = None
+    after: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that has ended.
+
+    Attributes:
+        code: Its exit code; of a signal the negative number.
+        said: What it wrote to stdout and stderr.
+        seconds: How long it took.
+    """
+
+    code: int
+    said: str
+    seconds: float
+
+    @property
+    def errors(self):
+        """The lines in which the command line tells errors, without the progress bars beside them."""
+        return [line for line in self.said.replace("\r", "\n").split("\n") if line.startswith("Error: ")]
+
+
+class Running:
+    """A job in a process of its own.
+
+    Args:
+        job: A function of a module: `job(folder)`.
+        folder: The folder that it works in.
+        interrupt: When it is sent a signal.
+        largest_file: Bytes that its files may have, as on a full disk; None for any.
+    """
+
+    def __init__(self, job, folder, interrupt=None, largest_file=None):
+        self._reader, writer = _SERVER.Pipe(duplex=False)
+        self.process = _SERVER.Process(target=_work, args=(job, folder, writer, interrupt, largest_file))
+        self.process.start()
+        writer.close()
+        self._said = os.read(self._reader.fileno(), len(_BEGUN)).removeprefix(_BEGUN)
+        self._started = time.monotonic()
+        if interrupt and interrupt.after is not None:
+            time.sleep(interrupt.after)
+            with contextlib.suppress(ProcessLookupError):  # it has ended before
+                os.kill(self.process.pid, interrupt.signal)
+
+    def ended(self):
+        """Waits for the end."""
+        said = self._said
+        while part := os.read(self._reader.fileno(), 1 << 16):
+            said += part
+        self.process.join(PATIENCE)
+        return Ended(self.process.exitcode, said.decode(), time.monotonic() - self._started)
+
+
+def run(job, folder, interrupt=None, largest_file=None):
+    """Runs a job to its end; see `Running`."""
+    return Running(job, folder, interrupt, largest_file).ended()
+
+
+def start_server():
+    """Starts the server, which finds this repository's tests wherever it is started."""
+    before = dict(os.environ)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), before.get("PYTHONPATH"))))
+    os.environ["CACHESTEER_NO_HOOK"] = "1"  # `pristine` comes first
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _work(job, folder, writer, interrupt, largest_file):
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(writer.fileno(), stream.fileno())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    if interrupt and interrupt.before is not None:
+        _count_operations(folder, interrupt)
+    os.write(1, _BEGUN)
+    code = 0
+    try:
+        job(folder)
+    except SystemExit as ended:
+        code = ended.code or 0
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what comes now is no longer the command
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _count_operations(folder, interrupt):
+    """Sends this process a signal before one of its file operations, whichever library makes it from Python."""
+    count, below = 0, folder / "out"
+
+    def watch(event, arguments):
+        nonlocal count
+        if event == "open":
+            path, _, flags = arguments
+            counted = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+        else:
+            path, counted = arguments[0] if arguments else None, event in _CHANGES
+            counted = counted and not (event == "os.mkdir" and Path(path).is_dir())
+        if not counted or not isinstance(path, str | bytes | os.PathLike):
+            return
+        place = Path(os.fsdecode(path))
+        if place.is_relative_to(below) or not place.is_absolute():  # relative to an open folder: `shutil.rmtree`
+            count += 1
+            if count == interrupt.before:
+                os.kill(os.getpid(), interrupt.signal)
+
+    sys.addaudithook(watch)
+
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(IMPORTED_ONCE)

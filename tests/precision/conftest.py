@@ -1,0 +1,1 @@
+from ..harness.conftest import backend  # noqa: F401
