@@ -119,7 +119,8 @@ def read_prompts(path: Path) -> list[str]:
         ArgumentError: The file cannot be read, or holds something else.
     """
     try:
-        lines = [parse_json(line, strict=True) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        content = path.read_text(encoding="utf-8")
+        lines = [parse_json(line, strict=True) for line in content.splitlines() if line.strip()]
         texts = [line["prompt"] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(

@@ -68,8 +68,11 @@ def _takes_several(model: PreTrainedModel) -> bool:
 
 @torch.no_grad()
 def _takes_padding(model: PreTrainedModel) -> bool:
-    padded = _feed(model, 0, len(_TOKENS), None, padding=_CACHED).logits[0, _CACHED:]
-    return _is_close(model, padded, _whole(model))
+    padding, longer = [0] * _CACHED, _TOKENS[:_CACHED]  # some models look at padding in batches only
+    ids = torch.tensor([[*padding, *_TOKENS], [*longer, *_TOKENS]])
+    mask = torch.ones_like(ids)
+    mask[0, :_CACHED] = 0
+    return _is_close(model, _run(model, ids, mask, None).logits[0, _CACHED:], _whole(model))
 
 
 @torch.no_grad()
@@ -93,17 +96,21 @@ def _whole(model: PreTrainedModel) -> Tensor:
     return logits
 
 
-def _feed(model: PreTrainedModel, start: int, end: int, cache: Cache | None, padding: int = 0) -> Any:
-    """The model's output for some of the tokens, after those in the cache or after columns of padding."""
+def _feed(model: PreTrainedModel, start: int, end: int, cache: Cache | None) -> Any:
+    """The model's output for some of the tokens, after those in the cache."""
+    ids = torch.tensor([_TOKENS[start:end]])
+    return _run(model, ids, torch.ones(1, end, dtype=torch.long), cache)
+
+
+def _run(model: PreTrainedModel, ids: Tensor, mask: Tensor, cache: Cache | None) -> Any:
     device = input_device(model)
-    vocabulary = model.get_input_embeddings().num_embeddings
-    ids = torch.tensor([[0] * padding + [token % vocabulary for token in _TOKENS[start:end]]], device=device)
-    mask = torch.ones(1, padding + end, dtype=torch.long, device=device)
-    mask[:, :padding] = 0
+    ids = ids % model.get_input_embeddings().num_embeddings
     positions = {}
     if "position_ids" in accepted_arguments(model):
-        positions["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, start:]
-    return model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **positions)
+        positions["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :].to(device)
+    return model(
+        input_ids=ids.to(device), attention_mask=mask.to(device), past_key_values=cache, use_cache=True, **positions
+    )
 
 
 def _is_close(model: PreTrainedModel, found: Tensor, expected: Tensor) -> bool:

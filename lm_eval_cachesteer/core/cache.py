@@ -63,10 +63,10 @@ def attention_layers(cache: Cache) -> list[AttentionLayer]:
             "The cache belongs to an encoder-decoder model. KV cache steering edits the prompt of a decoder-only "
             "model: use one, such as any AutoModelForCausalLM."
         )
-    if not isinstance(cache, Cache):
+    if not isinstance(cache, Cache) or not hasattr(cache, "layers"):
         raise CacheLayoutError(
-            f"Expected a transformers Cache, got {type(cache).__name__}. Run the model with use_cache=True and pass "
-            "its past_key_values."
+            f"Expected a transformers Cache with layers, got {type(cache).__name__}. Run the model with use_cache=True "
+            "and pass its past_key_values; if these are of that class, use a newer transformers."
         )
     if getattr(cache, "offloading", False) and torch.cuda.is_available():
         torch.cuda.synchronize()  # copies to and from the host may still be under way on another stream

@@ -55,6 +55,8 @@ def _configuration(model: PreTrainedModel) -> str:
         return f"it has layers of kind {', '.join(sorted(kinds))}{never}"
     if _rope_types(getattr(config, "rope_parameters", None)) & _LENGTH_DEPENDENT_ROPE:
         return "its rotary embedding depends on the longest sequence of a batch"
+    if getattr(config, "attn_logit_softcapping", None) and config._attn_implementation == "sdpa":
+        return "its own attention, sdpa, leaves out the softcap that packed passes would apply"
     missing = {"position_ids", "logits_to_keep"} - accepted_arguments(model)
     if missing:
         return f"its forward takes no {' and no '.join(sorted(missing))}"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
 
 from lm_eval_cachesteer.engine.support import why_not
 
@@ -60,3 +60,10 @@ def test_a_window_that_attention_is_not_told_of_is_found_out():
     model = build_model("gemma3_text")
     model.model.layers[2].self_attn.sliding_window = None
     assert "keeps its window of 16 tokens from the attention of layer 2" in why_not(model)
+
+
+def test_a_softcap_that_its_own_attention_leaves_out_is_not_applied():
+    """Some versions of transformers run Gemma 2 with sdpa unless told otherwise."""
+    model = AutoModelForCausalLM.from_config(Gemma2Config(**SIZES, **HEADS, **TOKENS)).eval()
+    model.config._attn_implementation_internal = "sdpa"
+    assert "leaves out the softcap" in why_not(model)

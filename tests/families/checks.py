@@ -14,6 +14,7 @@ import torch
 from tokenizers import decoders
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerFast
 
+from lm_eval_cachesteer.core.cache import attention_layers
 from lm_eval_cachesteer.core.decode import PaddedBatch
 from lm_eval_cachesteer.core.prompts import TokenPair
 from lm_eval_cachesteer.core.vectors import SteeringVectors
@@ -81,9 +82,15 @@ def telling_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def layers_with_keys(model: PreTrainedModel) -> list[int]:
-    """Layers for which the model's cache holds keys, read off the cache itself."""
+    """Layers for which the model's cache holds keys, read off the cache itself.
+
+    Raises:
+        CacheLayoutError: It has no layers to read; says what the package says of it.
+    """
     with torch.no_grad():
-        cache = model(torch.tensor([[1, 2]]), use_cache=True).past_key_values
+        cache = getattr(model(torch.tensor([[1, 2]]), use_cache=True), "past_key_values", None)
+    if not hasattr(cache, "layers"):
+        return [layer.index for layer in attention_layers(cache)]
     keys = {i: getattr(layer, "keys", None) for i, layer in enumerate(cache.layers)}
     return [i for i, tensor in keys.items() if tensor is not None and tensor.numel()]
 

@@ -112,3 +112,12 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "mamba": _of("MambaConfig", TOKENS, vocab_size=258, hidden_size=32, state_size=4, num_hidden_layers=2),
     "t5": _of("T5Config", vocab_size=258, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4),
 }  # fmt: skip
+
+
+def is_known(family: str) -> bool:
+    """Whether the installed transformers has this family."""
+    try:
+        FAMILIES[family]()
+    except AttributeError:  # no such class
+        return False
+    return True

@@ -89,7 +89,10 @@ def subjects(tmp_path_factory):
 
     def subject(family):
         if family not in made:
-            made[family] = Subject(family, tmp_path_factory.mktemp(family))
+            try:
+                made[family] = Subject(family, tmp_path_factory.mktemp(family))
+            except CacheLayoutError as error:  # hybrid models before transformers had one cache for all
+                pytest.skip(str(error))
         return made[family]
 
     return subject

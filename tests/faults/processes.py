@@ -4,6 +4,7 @@ A server imports the libraries once and forks a process for each command (`multi
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import resource
@@ -67,11 +68,12 @@ class Running:
         folder: The folder that it works in.
         interrupt: When it is sent a signal.
         largest_file: Bytes that its files may have, as on a full disk; None for any.
+        tell: Whether it writes each file operation to stdout: "open: PATH".
     """
 
-    def __init__(self, job, folder, interrupt=None, largest_file=None):
+    def __init__(self, job, folder, interrupt=None, largest_file=None, tell=False):
         self._reader, writer = _SERVER.Pipe(duplex=False)
-        self.process = _SERVER.Process(target=_work, args=(job, folder, writer, interrupt, largest_file))
+        self.process = _SERVER.Process(target=_work, args=(job, folder, writer, interrupt, largest_file, tell))
         self.process.start()
         writer.close()
         self._said = os.read(self._reader.fileno(), len(_BEGUN)).removeprefix(_BEGUN)
@@ -90,9 +92,9 @@ class Running:
         return Ended(self.process.exitcode, said.decode(), time.monotonic() - self._started)
 
 
-def run(job, folder, interrupt=None, largest_file=None):
+def run(job, folder, interrupt=None, **more):
     """Runs a job to its end; see `Running`."""
-    return Running(job, folder, interrupt, largest_file).ended()
+    return Running(job, folder, interrupt, **more).ended()
 
 
 def start_server():
@@ -107,14 +109,16 @@ def start_server():
         os.environ.update(before)
 
 
-def _work(job, folder, writer, interrupt, largest_file):
+def _work(job, folder, writer, interrupt, largest_file, tell):
     for stream in (sys.stdout, sys.stderr):
         os.dup2(writer.fileno(), stream.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    if interrupt and interrupt.before is not None:
-        _count_operations(folder, interrupt)
+    if tell:
+        _watch(folder, _telling)
+    elif interrupt and interrupt.before is not None:
+        _watch(folder, _interrupting(interrupt))
     os.write(1, _BEGUN)
     code = 0
     try:
@@ -126,12 +130,11 @@ def _work(job, folder, writer, interrupt, largest_file):
     os._exit(code)
 
 
-def _count_operations(folder, interrupt):
-    """Sends this process a signal before one of its file operations, whichever library makes it from Python."""
-    count, below = 0, folder / "out"
+def _watch(folder, act):
+    """Has something done just before each file operation below `out`, whichever library makes it from Python."""
+    below = folder / "out"
 
     def watch(event, arguments):
-        nonlocal count
         if event == "open":
             path, _, flags = arguments
             counted = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
@@ -142,11 +145,23 @@ def _count_operations(folder, interrupt):
             return
         place = Path(os.fsdecode(path))
         if place.is_relative_to(below) or not place.is_absolute():  # relative to an open folder: `shutil.rmtree`
-            count += 1
-            if count == interrupt.before:
-                os.kill(os.getpid(), interrupt.signal)
+            act(event, place)
 
     sys.addaudithook(watch)
+
+
+def _interrupting(interrupt):
+    count = itertools.count(1)
+
+    def act(event, place):
+        if next(count) == interrupt.before:
+            os.kill(os.getpid(), interrupt.signal)
+
+    return act
+
+
+def _telling(event, place):
+    os.write(1, f"\n{event}: {place}\n".encode())
 
 
 _SERVER = multiprocessing.get_context("forkserver")

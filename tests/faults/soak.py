@@ -22,7 +22,7 @@ def fast_path(folder):
 
 def plain_path(folder):
     """Some hundreds in padded batches by `generate`; measured first after 100."""
-    _soak(folder, 400, 100, engine="generate")
+    _soak(folder, 300, 100, engine="generate")
 
 
 def _soak(folder, requests, early, **arguments):

@@ -6,13 +6,18 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from lm_eval_cachesteer import __main__
+from lm_eval_cachesteer.core.metadata import VectorMetadata
+from lm_eval_cachesteer.core.prompts import TokenPair
+from lm_eval_cachesteer.extraction import extract
 from lm_eval_cachesteer.sources.embedded import MODEL_ID
 
+from ..conftest import build_model
 from . import jobs
 from .conftest import clear, trusted
 from .processes import Interrupt, Running, run
@@ -88,6 +93,30 @@ def test_interrupted_at_random_moments_a_later_run_ends_as_if_nothing_had_been(j
             assert stopped.code in (130, ended.code), stopped.said
             assert "Traceback" not in stopped.said, stopped.said
     check_repeated(job, folder, ended, whole)
+
+
+@each([jobs.prepare, jobs.extract, jobs.save, jobs.sweep, jobs.report, jobs.leaderboard, jobs.gate, jobs.study])
+def test_files_get_the_names_that_are_trusted_only_when_they_are_whole(job, folder):
+    told = run(job, folder, tell=True).said
+    opened = [Path(path).relative_to(folder / "out") for path in re.findall(r"^open: (/.+)", told, re.MULTILINE)]
+    assert opened
+    own = [path for path in opened if "model" not in path.parts]  # lm_eval's are not
+    assert [path for path in own if not any(part.startswith(".") for part in path.parts)] == []
+
+
+def test_progress_of_another_model_of_the_same_name_is_not_added_to(llama, tmp_path):
+    progress, pairs = tmp_path / "progress", [TokenPair((5, 6, 7), (8, 9)), TokenPair((1, 2), (3, 4))]
+
+    def first_done(model):
+        seen = []
+        metadata = VectorMetadata(kind="a", model_id="same")
+        extract(model, pairs, metadata, pad_token_id=0, progress_file=progress, on_progress=seen.append)
+        return seen[0]
+
+    assert first_done(llama) == 0
+    assert first_done(llama) == 2
+    assert first_done(build_model("llama", seed=1)) == 0
+    assert first_done(build_model("llama", seed=1).bfloat16()) == 0
 
 
 def test_of_two_that_prepare_the_model_one_converts_and_the_other_waits_for_it(folder, undisturbed):

@@ -18,43 +18,31 @@ KEPT = 40 * 4 * 2 * 2 * 8 * 4
 SETTLING = 1 << 20
 
 
-@pytest.fixture(scope="module", params=[soak.fast_path, soak.plain_path], ids=lambda job: job.__name__)
-def soaked(request, place):
-    """What the job found."""
-    ended = run(request.param, place)
+@pytest.mark.parametrize("job", [soak.fast_path, soak.plain_path], ids=lambda job: job.__name__)
+def test_many_steered_requests_leave_nothing_behind(job, place):
+    ended = run(job, place)
     assert ended.code == 0, ended.said
     found = json.loads(ended.said.splitlines()[-1])
-    print(found["early"], found["late"], ended.seconds)
-    return found
+    check_all_were_steered(found)
+    check_nothing_has_grown(found)
+    for part in ("model", "process"):  # weights to the bit, modules, hooks, settings, random states
+        assert found[part] == dict.fromkeys(found[part], True)
+    assert {tuple(name.split(".")[-2:]) for name in found["patched"]} == {("TaskManager", "__init__")}  # by registering
+    assert found["replaced"] == []
 
 
-def test_all_were_steered(soaked):
-    counts = soaked["counts"]
-    assert sum(of["requests"] for of in counts.values()) == soaked["requests"]
-    assert all(of["interventions"] > 0 for of in counts.values())
+def check_all_were_steered(found):
+    assert sum(of["requests"] for of in found["counts"].values()) == found["requests"]
+    assert all(of["interventions"] > 0 for of in found["counts"].values())
 
 
-def test_memory_files_and_threads_are_flat(soaked):
-    early, late = soaked["early"], soaked["late"]
+def check_nothing_has_grown(found):
+    early, late, between = found["early"], found["late"], found["between"]
     assert late["files"] == early["files"]
     assert late["threads"] == early["threads"]
     assert late["tensors"] == early["tensors"]
-    assert late["objects"] - early["objects"] < soaked["between"] / 10  # not one for each request, nor for each batch
-    assert late["rss"] - early["rss"] < SETTLING + soaked["between"] * KEPT / 10
-
-
-def test_the_model_is_what_it_was_to_the_bit(soaked):
-    assert soaked["model"] == dict.fromkeys(soaked["model"], True)
-    assert {"weights", "modules", "config", "attention"} <= soaked["model"].keys()
-
-
-def test_settings_and_random_states_of_the_process_are_what_they_were(soaked):
-    assert soaked["process"] == dict.fromkeys(soaked["process"], True)
-
-
-def test_of_other_packages_only_the_task_manager_is_changed_and_by_registering(soaked):
-    assert {tuple(name.split(".")[-2:]) for name in soaked["patched"]} == {("TaskManager", "__init__")}
-    assert soaked["replaced"] == []
+    assert late["objects"] - early["objects"] < between / 10  # not one for each request, nor for each batch
+    assert late["rss"] - early["rss"] < SETTLING + between * KEPT / 10
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -28,8 +28,8 @@ TEXTS = random_texts(6, 3, 40)
 # More than 64 new tokens, from where on weights are laid out anew for decode steps.
 NEW_TOKENS = 70
 
-# Model arguments, and how far rounding moves a log-probability: passes over one token use other kernels of 4-bit weights
-# than passes over several.
+# Model arguments, and how far rounding moves a log-probability: passes over one token use other kernels of 4-bit
+# weights than passes over several.
 BITSANDBYTES = {
     "4 bit": ({"load_in_4bit": True}, 0.1),
     "nf4": ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}, 0.1),
