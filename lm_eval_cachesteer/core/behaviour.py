@@ -57,7 +57,6 @@ def why_not_static(model: PreTrainedModel) -> str:
     return _static[model]
 
 
-@torch.no_grad()
 def _takes_several(model: PreTrainedModel) -> bool:
     cache = getattr(_feed(model, 0, _CACHED, None), "past_key_values", None)
     if cache is None:
@@ -66,7 +65,6 @@ def _takes_several(model: PreTrainedModel) -> bool:
     return _is_close(model, rest, _whole(model)[_CACHED:])
 
 
-@torch.no_grad()
 def _takes_padding(model: PreTrainedModel) -> bool:
     padding, longer = [0] * _CACHED, _TOKENS[:_CACHED]  # some models look at padding in batches only
     ids = torch.tensor([[*padding, *_TOKENS], [*longer, *_TOKENS]])
@@ -75,7 +73,6 @@ def _takes_padding(model: PreTrainedModel) -> bool:
     return _is_close(model, _run(model, ids, mask, None).logits[0, _CACHED:], _whole(model))
 
 
-@torch.no_grad()
 def _why_not_static(model: PreTrainedModel) -> str:
     if not getattr(model, "_can_compile_fullgraph", True):  # such as GPT-Neo, whose local attention goes wrong there
         return "transformers supports none"
@@ -108,9 +105,10 @@ def _run(model: PreTrainedModel, ids: Tensor, mask: Tensor, cache: Cache | None)
     positions = {}
     if "position_ids" in accepted_arguments(model):
         positions["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :].to(device)
-    return model(
-        input_ids=ids.to(device), attention_mask=mask.to(device), past_key_values=cache, use_cache=True, **positions
-    )
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return model(
+            input_ids=ids.to(device), attention_mask=mask.to(device), past_key_values=cache, use_cache=True, **positions
+        )
 
 
 def _is_close(model: PreTrainedModel, found: Tensor, expected: Tensor) -> bool:

@@ -64,10 +64,10 @@ def attention_layers(cache: Cache) -> list[AttentionLayer]:
             "model: use one, such as any AutoModelForCausalLM."
         )
     if not isinstance(cache, Cache) or not hasattr(cache, "layers"):
-        raise CacheLayoutError(
-            f"Expected a transformers Cache with layers, got {type(cache).__name__}. Run the model with use_cache=True "
-            "and pass its past_key_values; if these are of that class, use a newer transformers."
-        )
+        of_its_own = type(cache).__module__.startswith("transformers.")  # hybrid models of transformers 5.0
+        usual = "Run the model with use_cache=True and pass its past_key_values."
+        remedy = "Use a newer transformers." if of_its_own else usual
+        raise CacheLayoutError(f"Expected a transformers Cache, got {type(cache).__name__}. {remedy}")
     if getattr(cache, "offloading", False) and torch.cuda.is_available():
         torch.cuda.synchronize()  # copies to and from the host may still be under way on another stream
     layers = []
