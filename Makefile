@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-slow lint gate gate-baseline vectors measure offline extraction calibration pictures bench clean
+.PHONY: help demo test test-slow lint gate gate-baseline vectors measure offline extraction calibration pictures support bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
@@ -17,6 +17,7 @@ help:
 	@echo "make extraction  measure answer extraction on the labelled corpus"
 	@echo "make calibration  compare calibrated with recommended coefficients of the shipped vectors"
 	@echo "make pictures  draw the pictures of the README from the runs of make demo (needs Chromium)"
+	@echo "make support  check every model family and rewrite docs/support.md"
 	@echo "make bench    time whole runs against the harness's hf model and others (two hours on two cores)"
 	@echo "make clean    remove the virtual environment and build products"
 
@@ -73,6 +74,9 @@ calibration: $(INSTALLED)
 
 pictures: $(INSTALLED)
 	$(BIN)/python tools/make_pictures.py
+
+support: $(INSTALLED)
+	$(BIN)/python tools/make_support_matrix.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py

@@ -10,10 +10,13 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
+
+from tqdm import tqdm
 
 ROOT = Path(__file__).parents[2]
 IMPORTED_ONCE = ["tests.faults.pristine", "lm_eval_cachesteer.extraction", "lm_eval_cachesteer.sweep.evaluation",
@@ -76,7 +79,7 @@ class Running:
         self.process = _SERVER.Process(target=_work, args=(job, folder, writer, interrupt, largest_file, tell))
         self.process.start()
         writer.close()
-        self._said = os.read(self._reader.fileno(), len(_BEGUN)).removeprefix(_BEGUN)
+        self._said = os.read(self._reader.fileno(), len(_BEGUN))
         self._started = time.monotonic()
         if interrupt and interrupt.after is not None:
             time.sleep(interrupt.after)
@@ -84,12 +87,17 @@ class Running:
                 os.kill(self.process.pid, interrupt.signal)
 
     def ended(self):
-        """Waits for the end."""
-        said = self._said
-        while part := os.read(self._reader.fileno(), 1 << 16):
+        """Waits for the end, a minute at most from one output to the next."""
+        said, part = self._said, self._said
+        while part:
+            if not self._reader.poll(PATIENCE):
+                self.process.kill()
+                raise TimeoutError(f"A job does not end. It has said: {said.decode()}")
+            part = os.read(self._reader.fileno(), 1 << 16)
             said += part
         self.process.join(PATIENCE)
-        return Ended(self.process.exitcode, said.decode(), time.monotonic() - self._started)
+        said = said.removeprefix(_BEGUN).decode()
+        return Ended(self.process.exitcode, said, time.monotonic() - self._started)
 
 
 def run(job, folder, interrupt=None, **more):
@@ -113,6 +121,7 @@ def _work(job, folder, writer, interrupt, largest_file, tell):
     for stream in (sys.stdout, sys.stderr):
         os.dup2(writer.fileno(), stream.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    tqdm.set_lock(threading.RLock())  # tqdm's own is shared with the server, and would be kept by who is killed
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if tell:

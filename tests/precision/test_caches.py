@@ -183,12 +183,10 @@ class TestKVSteerer:
             with pytest.raises(ArgumentError, match=f"cache_implementation='{name}' is not supported"):
                 KVSteerer(vectors).steer(llama, self.IDS, cv=2.0, **asked)
 
-    @pytest.mark.parametrize(
-        "asked", [{"prompt_lookup_num_tokens": 3}, {"assistant_model": build_model("llama", seed=1)}]
-    )
-    def test_refuses_assisted_decoding(self, llama, vectors, asked):
-        with pytest.raises(ArgumentError, match="generate would use assisted generation"):
-            KVSteerer(vectors).steer(llama, self.IDS, cv=2.0, **asked, **KV)
+    def test_refuses_assisted_decoding(self, llama, vectors):
+        for asked in ({"prompt_lookup_num_tokens": 3}, {"assistant_model": build_model("llama", seed=1)}):
+            with pytest.raises(ArgumentError, match="generate would use assisted generation"):
+                KVSteerer(vectors).steer(llama, self.IDS, cv=2.0, **asked, **KV)
 
     def test_refuses_a_quantized_cache_object(self, llama, vectors):
         cache = QuantizedCache("fp8", llama.config)
