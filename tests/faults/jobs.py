@@ -28,6 +28,7 @@ from ..gate.support import steered
 from ..report.support import many, unsteered, write_answers
 from ..results.scored import STEPWISE, write_scored
 from ..sweep.support import FakeEvaluator
+from .processes import begin
 
 TASK = "a"
 POLICY = "checks: [{metric: exact_match, at_least: 0.2}]"
@@ -192,4 +193,5 @@ def _lm_eval(command, **_):
 def _cachesteer(*arguments):
     torch.set_num_threads(1)
     sys.argv = ["cachesteer", *map(str, arguments)]
+    begin()
     main()

@@ -35,7 +35,7 @@ class Interrupt:
         signal: Which one.
         before: Just before this file operation below the folder `out`, counted from 1: files opened to be written,
             renamed and removed, folders made and removed.
-        after: Or after so many seconds.
+        after: Or so many seconds after `begin`.
     """
 
     signal: signal.Signals
@@ -105,6 +105,11 @@ def run(job, folder, interrupt=None, **more):
     return Running(job, folder, interrupt, **more).ended()
 
 
+def begin():
+    """Said by a job when its command begins, and with it the time of `Interrupt.after`."""
+    os.write(1, _BEGUN)
+
+
 def start_server():
     """Starts the server, which finds this repository's tests wherever it is started."""
     before = dict(os.environ)
@@ -128,7 +133,6 @@ def _work(job, folder, writer, interrupt, largest_file, tell):
         _watch(folder, _telling)
     elif interrupt and interrupt.before is not None:
         _watch(folder, _interrupting(interrupt))
-    os.write(1, _BEGUN)
     code = 0
     try:
         job(folder)

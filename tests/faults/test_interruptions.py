@@ -29,8 +29,8 @@ STOPPED = KILLED | {jobs.sweep: 12}
 # Where much time passes outside of Python: in safetensors and torch.
 AT_RANDOM = [jobs.prepare, jobs.extract]
 MOMENTS = 2
-# Before that, the stand-ins are made.
-SOON = 0.02
+# Before that, `main` may not be reached.
+SOON = 0.005
 
 
 def each(jobs_of):
