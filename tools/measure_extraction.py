@@ -8,7 +8,7 @@ Markdown table and, with `--errors`, every response that one of ours got wrong.
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from lm_eval_cachesteer.answers import canonical_number, extract_choice, extract
 CORPUS = Path(__file__).parents[1] / "tests" / "answers" / "corpus.jsonl"
 
 Item = dict[str, Any]
-Extractor = Callable[[Item], str | None]
+Extractor = Callable[[Sequence[Item]], list[str | None]]  # one answer for each response
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_corpus() -> list[Item]:
 
 def score(items: list[Item], extract: Extractor) -> Score:
     """Precision and recall of an extractor."""
-    found = [(extract(item), item["answer"]) for item in items]
+    found = [(answer, item["answer"]) for answer, item in zip(extract(items), items, strict=True)]
     return Score(
         found=sum(answer is not None for answer, _ in found),
         right=sum(answer is not None and answer == label for answer, label in found),
@@ -75,32 +75,39 @@ def score(items: list[Item], extract: Extractor) -> Score:
     )
 
 
-def ours(item: Item, strict: bool) -> str | None:
-    """The answer our ladder finds."""
-    if item["kind"] == "choice":
-        return extract_choice(item["response"], item["choices"], strict=strict).answer
-    return extract_number(item["response"], strict=strict).answer
+def ours(items: Sequence[Item], strict: bool) -> list[str | None]:
+    """The answers our ladders find."""
+    return [
+        extract_choice(item["response"], item["choices"], strict=strict).answer
+        if item["kind"] == "choice"
+        else extract_number(item["response"], strict=strict).answer
+        for item in items
+    ]
 
 
-def harness_choice(item: Item) -> str | None:
-    """The letter `multi_choice_regex` finds."""
+def harness_choices(items: Sequence[Item]) -> list[str | None]:
+    """The letters `multi_choice_regex` finds."""
     pattern = MultiChoiceRegexFilter(
         regex_pattern="(\\([A-Z]\\))", group_select=-1, ignore_case=True, ignore_punctuation=True
     )
-    ((answer,),) = pattern.apply([[item["response"]]], [{"choices": item["choices"]}])
-    return str(answer).strip("()") if answer and answer != "[invalid]" else None
+    found = pattern.apply([[item["response"]] for item in items], [{"choices": item["choices"]} for item in items])
+    return [str(answer).strip("()") if answer and answer != "[invalid]" else None for (answer,) in found]
 
 
-def harness_number(item: Item) -> str | None:
-    """The number `flexible-extract` finds, stripped as the paper strips it."""
-    ((answer,),) = RegexFilter("(-?[$0-9.,]{2,})|(-?[0-9]+)", group_select=-1).apply([[item["response"]]], [{}])
-    return canonical_number(answer.replace("$", "").replace(",", "").rstrip(".")) if answer != "[invalid]" else None
+def harness_numbers(items: Sequence[Item]) -> list[str | None]:
+    """The numbers `flexible-extract` finds, stripped as the paper strips them."""
+    pattern = RegexFilter("(-?[$0-9.,]{2,})|(-?[0-9]+)", group_select=-1)
+    found = pattern.apply([[item["response"]] for item in items], [{} for _ in items])
+    return [
+        None if answer == "[invalid]" else canonical_number(answer.replace("$", "").replace(",", "").rstrip("."))
+        for (answer,) in found
+    ]
 
 
 def show_error(item: Item) -> None:
     """Prints a response whose extracted answer differs from its label."""
     for strict in (False, True):
-        answer = ours(item, strict)
+        (answer,) = ours([item], strict)
         if answer != item["answer"] and not (strict and answer is None):
             print(f"\n--- {item['id']}, label {item['answer']}, found {answer}{' (strict)' if strict else ''}")
             print(item.get("choices", ""), item["response"], sep="\n")
@@ -110,12 +117,12 @@ EXTRACTORS: dict[str, dict[str, Extractor]] = {
     "choice": {
         "cachesteer_choice": partial(ours, strict=False),
         "cachesteer_choice, strict": partial(ours, strict=True),
-        "harness: multi_choice_regex": harness_choice,
+        "harness: multi_choice_regex": harness_choices,
     },
     "number": {
         "cachesteer_number": partial(ours, strict=False),
         "cachesteer_number, strict": partial(ours, strict=True),
-        "harness: flexible-extract": harness_number,
+        "harness: flexible-extract": harness_numbers,
     },
 }
 
