@@ -3,12 +3,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-slow lint gate gate-baseline vectors measure offline extraction calibration pictures support bench clean
+.PHONY: help demo test test-slow test-versions test-precision fuzz check-gemma lint gate gate-baseline vectors measure offline \
+    extraction calibration pictures support bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
 	@echo "make test     install everything and run linter, type checker and tests"
 	@echo "make test-slow  the tests that take minutes each"
+	@echo "make test-versions  the tests on the lowest and the newest versions of everything, each in its environment"
+	@echo "make test-precision  the tests of quantized weights, with the packages that quantize installed"
+	@echo "make fuzz     put 100,000 random cases to every input (half an hour)"
+	@echo "make check-gemma  steer Gemma 3 270M, 0.24 GB, under the Gemma terms of use"
 	@echo "make gate     run the offline suite steered and gate it against the committed baseline"
 	@echo "make gate-baseline  replace that baseline by a new run"
 	@echo "make vectors  rebuild the shipped vectors from the shipped contrast sets"
@@ -30,6 +35,19 @@ test: $(INSTALLED) lint
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+test-versions:
+	$(PYTHON) tools/test_versions.py
+
+test-precision: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt bitsandbytes torchao optimum-quanto hqq
+	$(BIN)/python -m pytest tests/precision
+
+fuzz: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python tools/fuzz.py
+
+check-gemma: $(INSTALLED)
+	$(BIN)/python tools/check_gemma.py .gemma
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
-from .core.architecture import Architecture, check_architecture
+from .core.architecture import Architecture, check_architecture, check_chunks
 from .core.decode import PaddedBatch, continue_generation, prefill
 from .core.edit import CacheEdit, WeightedVectors
 from .core.generation import GenerateSettings
@@ -154,6 +154,7 @@ class KVSteerer:
             What `model.generate` would return for the prompts; the offset token is not in it.
 
         Raises:
+            ArgumentError: A setting is out of range, or nothing would be steered.
             SteeringError: A prompt is too short to be steered, or padded on the right.
             VectorMismatchError: The vectors do not fit the model.
         """
@@ -169,6 +170,8 @@ class KVSteerer:
                 generate_arguments["max_length"] += 1
         cache = _empty_cache(cache_implementation, model, batch, generate_arguments)
         edit = self.cache_edit(ck=ck, cv=cv)
+        if not edit.is_zero:
+            check_chunks(model.config, batch.input_ids.shape[1])
         prompt = batch.without_last()
         if prompt.input_ids.shape[1] == 0:
             raise SteeringError(_TOO_SHORT.format(rows=list(range(len(input_ids))), position=self.position))

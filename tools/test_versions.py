@@ -31,7 +31,7 @@ CHOICE = {
     "newest": ("--upgrade", "--upgrade-strategy", "eager"),
 }
 # As `make test` runs them: models of a few layers two at a time, the embedded model by itself.
-SUITE = (("-n", "2", "-m", "not model"), ("-m", "model"))
+SUITE = (("-n", "2", "-m", "not model and not slow"), ("-m", "model and not slow"))
 SHOWN = (
     "lm-eval", "transformers", "torch", "accelerate", "safetensors", "huggingface-hub", "tokenizers", "datasets",
     "gguf", "numpy", "scipy", "scikit-learn", "typer", "rich", "plotly", "pytest",

@@ -32,6 +32,7 @@ from . import (
     tasks_path,
     vectors,
 )
+from .interrupts import remembered
 from .terminal import terminal
 
 app = typer.Typer(
@@ -72,14 +73,19 @@ def main() -> NoReturn:
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Ends the program with one line on stderr where a user has caused an error, and without one on Ctrl-C."""
-    try:
-        yield
-    except CachesteerError as error:
-        message = Text.assemble(("Error:", "bold red"), f" {error}")  # never read as markup: it may hold a path
-        terminal(stderr=True).print(message, soft_wrap=True)
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:  # where typer does not listen
-        sys.exit(INTERRUPTED)
+    with remembered() as interrupts:
+        try:
+            yield
+        except KeyboardInterrupt:  # where typer does not listen
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            if interrupts:
+                sys.exit(INTERRUPTED)
+            if not isinstance(error, CachesteerError):
+                raise
+            message = Text.assemble(("Error:", "bold red"), f" {error}")  # never read as markup: it may hold a path
+            terminal(stderr=True).print(message, soft_wrap=True)
+            sys.exit(BAD_INPUT)
 
 
 def _run() -> None:

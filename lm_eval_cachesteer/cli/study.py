@@ -56,6 +56,7 @@ def study(
     from ..files import exclusive
     from ..harness.arguments import ALLOWED
     from ..harness.manager import manager_of, names_of
+    from ..harness.processes import check_alone, started
     from ..harness.registration import register
     from ..results.listing import described
     from ..study.arms import ACTIVATION_MODEL, arms
@@ -63,6 +64,7 @@ def study(
     from ..study.steps import carry_out, due, plan
     from ..study.subject import Activation, Subject
 
+    check_alone("A study", started(), "; lm_eval itself can be started in several, arm by arm")
     register()
     with_report = _can_report()
     common = ({"pretrained": pretrained} if pretrained else {}) | simple_parse_args_string(model_args)

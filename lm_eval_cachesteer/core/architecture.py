@@ -84,6 +84,28 @@ def layers_without_keys(config: Any) -> list[int]:
     return [i for i, kind in enumerate(getattr(config, "layer_types", None) or ()) if kind in _KEYLESS]
 
 
+def check_chunks(config: Any, longest: int) -> None:
+    """Refuses texts longer than a chunk where layers attend within chunks only, as in Llama 4.
+
+    An edit of a chunk's last token would not reach, in those layers, what follows.
+
+    Args:
+        config: The model's configuration.
+        longest: Tokens that an edited text may have.
+
+    Raises:
+        ArgumentError: A text may be longer than a chunk.
+    """
+    text = config.get_text_config(decoder=True)
+    chunk = getattr(text, "attention_chunk_size", None)
+    if chunk and longest > chunk and "chunked_attention" in (getattr(text, "layer_types", None) or ()):
+        raise ArgumentError(
+            f"Layers of {config.model_type} attend within chunks of {chunk} tokens, so that an edit at the end of a "
+            f"chunk would not reach what follows; texts may have {longest} here. Use max_length={chunk}, or shorter "
+            "texts in Python."
+        )
+
+
 def _read(config: Any, name: str) -> Any:
     """A setting of a configuration, or None; that of the first layer where layers differ, as in Gemma 4."""
     layers = getattr(config, "per_layer_config", None)

@@ -120,10 +120,10 @@ class CacheEdit:
             position=position,
             strength=strength,
         )
-        if edit.is_zero and _asks_for_more(terms, c_keys, c_values, selected):
+        if edit.is_zero and any(term.factor("c_keys", c_keys) or term.factor("c_values", c_values) for term in terms):
             raise ArgumentError(
-                f"With {strength} the vectors add up to zero: nothing would be steered. Use larger coefficients, or "
-                "vectors that do not cancel each other; c_keys=0 and c_values=0 ask for an unsteered run."
+                f"With {strength} the vectors add up to zero in layers {selected}: nothing would be steered. Use other "
+                "coefficients, layers or vectors; c_keys=0 and c_values=0 ask for an unsteered run."
             )
         return edit
 
@@ -204,21 +204,6 @@ def _strength(terms: Sequence[WeightedVectors], c_keys: float | None, c_values: 
         weight = "" if term.weight == 1 else f"{term.weight:g} times "
         described.append("{}c_keys={:g} and c_values={:g}".format(weight, *coefficients))
     return ", ".join(dict.fromkeys(described))
-
-
-def _asks_for_more(
-    terms: Sequence[WeightedVectors], c_keys: float | None, c_values: float | None, layers: Sequence[int]
-) -> bool:
-    """Whether some term of a sum is not zero."""
-    return any(
-        term.factor(f"c_{name}", given) != 0 and layer in tensors and bool(tensors[layer].any())
-        for term in terms
-        for name, given, tensors in (
-            ("keys", c_keys, term.vectors.keys),
-            ("values", c_values, term.vectors.values),
-        )
-        for layer in layers
-    )
 
 
 def _sum_of(terms: Sequence[WeightedVectors], name: str, given: float | None, layer: int) -> Tensor:

@@ -61,7 +61,10 @@ def _of_tasks(key: str) -> Callable[[Run, Run], Mapping[str, Any]]:
 
 
 def _generation(run: Run, other: Run) -> dict[str, Any]:
-    return {task: settings.get("generation_kwargs") for task, settings in _of_tasks("configs")(run, other).items()}
+    configs = _of_tasks("configs")(run, other)
+    if not all(isinstance(config, dict) for config in configs.values()):
+        return {}
+    return {task: config.get("generation_kwargs") for task, config in configs.items()}
 
 
 def _shared_tasks(run: Run, other: Run) -> list[str]:

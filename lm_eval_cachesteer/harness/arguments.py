@@ -191,13 +191,28 @@ def check_unknown_arguments(arguments: dict[str, Any], config: Any) -> None:
     for function in (HFLM.__init__, PreTrainedModel.from_pretrained):
         known |= set(inspect.signature(function).parameters) - {"self", "args", "kwargs", "model_args"}
     unknown = [name for name in arguments if name not in known and not hasattr(config, name)]
+    refuse_unknown(unknown, list(ALLOWED), known - set(ALLOWED), "hf")
+
+
+def refuse_unknown(unknown: list[str], ours: list[str], theirs: set[str], model: str) -> None:
+    """Refuses arguments that nobody knows.
+
+    Args:
+        unknown: Their names.
+        ours: Names of the allowed arguments of this package.
+        theirs: Names of those of the harness's model.
+        model: Name of that model.
+
+    Raises:
+        ArgumentError: There are any; names them and lists the allowed ones.
+    """
     if unknown:
-        guesses = {name: get_close_matches(name, known, n=1) for name in unknown}
+        guesses = {name: get_close_matches(name, {*ours, *theirs}, n=1) for name in unknown}
         named = ", ".join(f"{name!r}" + (f" (did you mean {g[0]!r}?)" if g else "") for name, g in guesses.items())
-        steering = "; ".join(f"{name}: {allowed}" for name, allowed in ALLOWED.items())
+        steering = "; ".join(f"{name}: {ALLOWED[name]}" for name in ours)
         raise ArgumentError(
-            f"Unknown model argument {named}. Allowed are our own arguments ({steering}) and those of the harness's hf "
-            f"model: {', '.join(sorted(known - set(ALLOWED)))}."
+            f"Unknown model argument {named}. Allowed are our own arguments ({steering}) and those of the harness's "
+            f"{model} model: {', '.join(sorted(theirs))}."
         )
 
 

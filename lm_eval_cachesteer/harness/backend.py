@@ -2,8 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, check_chunks
 from ..core.decode import Score, forward
 from ..core.devices import input_device
 from ..engine.compiled import CompiledDecode
@@ -33,6 +32,7 @@ from .plan import SteeringPlan
 from .processes import Neighbours, in_document_order, join_on_cpu, share_cores, warn_if_alone
 from .requests import LoglikelihoodRequest, scoring_requests
 from .response_cache import bind_response_cache
+from .steered import Steered
 from .tensor_parallel import is_split, local_part
 from .tokenization import remember_tokenizer
 from .weights import altered_weights, take_quantization
@@ -46,7 +46,7 @@ _WITHOUT_INFLUENCE = {"batch_size", "max_batch_size", "logits_cache"}
 AUTO_BATCH_SIZE_ON_CPU = 16
 
 
-class CacheSteerLM(HFLM):
+class CacheSteerLM(Steered, HFLM):
     """HFLM with KV cache steering (arXiv 2507.08799): prefill, one edit of the cached prompt, decode as usual.
 
     Without vectors it is the unsteered baseline, computed by the very same code path.
@@ -61,8 +61,6 @@ class CacheSteerLM(HFLM):
         VectorFileError: The vector file is missing or damaged.
         VectorMismatchError: The vectors do not fit the model.
     """
-
-    _max_length: int | None
 
     def __init__(self, pretrained: Any = None, *, device: str | None = None, **arguments: Any) -> None:
         self.arguments = SteeringArguments.take_from(arguments)
@@ -87,12 +85,12 @@ class CacheSteerLM(HFLM):
         if not isinstance(self.pretrained, str):
             self._device = input_device(self.model)
             self._resolve_plan(self.model.name_or_path)
+        self._check_chunks()
         if is_split(self.model):
             self._take_part()
         remember_tokenizer(self.tokenizer)
-        self.counts = InterventionCounts()
+        self._count_anew()
         self._counts_of_ranks: list[InterventionCounts] | None = None
-        self._chat_checked = False
         self._obstacles: set[str] = set()
 
     def _get_backend(self, config: Any, *args: Any, **kwargs: Any) -> None:
@@ -118,6 +116,10 @@ class CacheSteerLM(HFLM):
         self.model_id = model_id_of(name)
         self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
 
+    def _check_chunks(self) -> None:
+        if self.plan.edit is not None:
+            check_chunks(self.config, self.max_length)
+
     def steer(self, arguments: SteeringArguments) -> None:
         """Steers what comes next by other arguments; the model stays loaded, interventions are counted anew.
 
@@ -128,11 +130,11 @@ class CacheSteerLM(HFLM):
         """
         self.arguments = arguments
         self._resolve_plan(self._model_name)
+        self._check_chunks()
         if is_split(self.model):
             self._take_part()
-        self.counts = InterventionCounts()
+        self._count_anew()
         self._counts_of_ranks = None
-        self._chat_checked = False
 
     # Processes --------------------------------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class CacheSteerLM(HFLM):
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Scores whole texts in windows; in each window the cache of its context's last token is the edited one."""
         self.counts.of("loglikelihood_rolling").add(requests=len(requests))
-        with self._room_for_offset():
+        with self._room_for(self.plan.loglikelihood_offset):
             result: list[float] = super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
         self._report_not_steered("loglikelihood_rolling")
         return result
@@ -333,17 +335,6 @@ class CacheSteerLM(HFLM):
         first = self.rank == 0 and os.environ.get("LOCAL_RANK", "0") == "0"  # tensor parallel, all ranks are 0
         return tqdm(total=total, disable=disable or not first, desc=f"Running {request_type} requests")
 
-    @contextmanager
-    def _room_for_offset(self) -> Iterator[None]:
-        """Makes rolling windows shorter by the offset token they take in."""
-        kept = self._max_length
-        if self.plan.loglikelihood_offset:
-            self._max_length = self.max_length - len(self.plan.loglikelihood_offset)
-        try:
-            yield
-        finally:
-            self._max_length = kept
-
     def _probe_batch_size(self, length: int, keep: int) -> int:
         """The largest batch that fits, found by halving; a fixed size where memory cannot be probed safely."""
         if self._on_cpu:
@@ -359,27 +350,6 @@ class CacheSteerLM(HFLM):
         found = int(probe())
         logger.info("batch_size=auto: %d rows of %d tokens", found, length)
         return found
-
-    def _check_chat(self, prompts: Iterable[str]) -> None:
-        """Warns once if the vectors' prompts were chat-templated and these are not, or the reverse."""
-        if self._chat_checked:
-            return
-        self._chat_checked = True
-        warning = self.plan.chat_mismatch(list(prompts), self.tokenizer)
-        if warning:
-            logger.warning(warning)
-
-    def _report_not_steered(self, request_type: str) -> None:
-        counts = self.counts.of(request_type)
-        if counts.not_steered:
-            logger.warning(
-                "%d of %d %s prompts could not be steered: they have no cached token at position %d. An offset token "
-                "(offset_token=\\n) puts the whole prompt into the cache.",
-                counts.not_steered,
-                counts.not_steered + counts.interventions,
-                request_type,
-                self.arguments.position,
-            )
 
     # What the harness records -----------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ..engine.decoding import Decoder
 from ..engine.requests import DecodeRule, GenerationRequest, Response
 from ..engine.stopping import StopRule
 from ..errors import ArgumentError
-from .requests import prompt_path
+from .requests import answer_start, prompt_path
 
 if TYPE_CHECKING:
     from .backend import CacheSteerLM
@@ -134,9 +134,7 @@ class Responder:
         text = self._text_before_stop(response, self.settings.stop) + self._answer_prompt
         tail: Tokens = self.lm.tok_encode(text, add_special_tokens=False)
         room = self.lm.max_length - self.plan.arguments.answer_tokens
-        if self._answer_is_steered:
-            return prompt[-max(2, room - len(tail)) :], tail
-        return (prompt[: len(prompt) - len(self.plan.offset)] + tail)[-room:], []
+        return answer_start(prompt, tail, self.plan.offset, room, steered=self._answer_is_steered)
 
     def _in_two_stages(self, prompts: Sequence[Tokens], on_done: Callable[[int, str, int], None]) -> None:
         """The paper's second stage for multiple choice: response, answer prompt, a few greedy tokens."""

@@ -45,8 +45,8 @@ class SteeringPlan:
         """Loads the vectors and checks them against the model.
 
         Raises:
-            ArgumentError: A setting is out of range for this model, the vectors are zero there, or the offset is not
-                one token.
+            ArgumentError: A setting is out of range for this model, the vectors add up to zero there, or the offset is
+                not one token.
             VectorFileError: A vector file is missing or damaged.
             VectorMismatchError: Vectors were made for another architecture.
         """
@@ -65,7 +65,6 @@ class SteeringPlan:
             position=arguments.position,
             n_layers=architecture.n_layers,
         )
-        _check_effect(edit, terms, arguments)
         offset_text = _offset_text(arguments.offset_token, terms)
         offset = _offset_ids(offset_text, tokenizer)
         if arguments.offset_token == "auto":
@@ -159,15 +158,6 @@ def _check_term(term: WeightedVectors, architecture: Architecture, model_id: str
             term.name,
             metadata.chat_template_sha256[:12],
             template[:12],
-        )
-
-
-def _check_effect(edit: CacheEdit, terms: Sequence[WeightedVectors], arguments: SteeringArguments) -> None:
-    asked = (term.factor("c_keys", arguments.c_keys) or term.factor("c_values", arguments.c_values) for term in terms)
-    if edit.is_zero and any(asked):
-        raise ArgumentError(
-            f"vectors={arguments.vectors!r} are zero in layers {sorted(edit.keys)}: nothing would be steered. Choose "
-            "other layers, or extract the vectors again; c_keys=0 and c_values=0 ask for an unsteered run."
         )
 
 

@@ -21,7 +21,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import get_cpu_distributed_information
 
-from ..errors import ResultsError
+from ..errors import ArgumentError, ResultsError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def join_on_cpu() -> None:
 
     Without being told, accelerate makes groups of accelerators only, and every process would evaluate everything.
     """
-    if get_cpu_distributed_information().world_size > 1:
+    if started() > 1:
         PartialState(cpu=True, timeout=_PATIENCE)
 
 
@@ -104,6 +104,29 @@ def share_cores(threads: int, sharing: int) -> None:
             "unless it is given. Set OMP_NUM_THREADS=%d.",
             *(sharing, used, cores, os.environ["OMP_NUM_THREADS"], cores // sharing),
         )
+
+
+def check_alone(what: str, processes: int, instead: str = "") -> None:
+    """Refuses several processes where one does the work.
+
+    Args:
+        what: What runs in one process, for the message.
+        processes: How many were started.
+        instead: What to do instead, for the message.
+
+    Raises:
+        ArgumentError: There are several.
+    """
+    if processes > 1:
+        raise ArgumentError(
+            f"{what} runs in one process, and {processes} were started. Start it without torchrun and accelerate "
+            f"launch{instead}."
+        )
+
+
+def started() -> int:
+    """How many processes a launcher has started; 1 without one."""
+    return int(get_cpu_distributed_information().world_size)
 
 
 def warn_if_alone() -> None:

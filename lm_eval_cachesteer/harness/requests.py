@@ -30,6 +30,23 @@ def prompt_path(cached: Sequence[int], tail: Sequence[int] = (), position: int |
     return PromptPath((*cached, *tail))
 
 
+def answer_start(
+    prompt: list[int], tail: list[int], offset: Sequence[int], room: int, *, steered: bool
+) -> tuple[list[int], list[int]]:
+    """What the second stage is asked: a prompt, edited if the stage is steered, and what follows the edit.
+
+    Args:
+        prompt: The prompt of the first stage, offset token included.
+        tail: The response and the text that asks for the answer.
+        offset: The offset token's id, or nothing.
+        room: Most tokens that fit; what is too long is cut from the left.
+        steered: Whether the stage goes on from the edited prompt; otherwise everything is prefilled anew.
+    """
+    if steered:
+        return prompt[-max(2, room - len(tail)) :], tail
+    return (prompt[: len(prompt) - len(offset)] + tail)[-room:], []
+
+
 def scoring_requests(
     requests: Sequence[LoglikelihoodRequest],
     *,

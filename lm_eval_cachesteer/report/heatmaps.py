@@ -33,13 +33,16 @@ def sweep_charts(sweep: Sweep) -> list[Chart]:
 
 
 def _facets(sweep: Sweep, names: Sequence[str]) -> Iterator[tuple[str, Settings, list[Cell]]]:
-    """The cells of each split and combination of values, with a title."""
-    splits = dict.fromkeys(cell.split for cell in sweep.cells)
-    for split, *values in itertools.product(splits, *(sweep.grid[name] for name in names)):
-        fixed = dict(zip(names, values, strict=True))
-        cells = [cell for cell in sweep.cells if cell.split == split and _has(cell.settings, fixed)]
-        if cells:
-            yield ", ".join([split, *(f"{name} {value}" for name, value in fixed.items())]), fixed, cells
+    """The cells of each split and combination of values, with a title, in the grid's order."""
+    splits = list(dict.fromkeys(cell.split for cell in sweep.cells))
+    facets: dict[tuple[int, ...], list[Cell]] = {}
+    for cell in sweep.cells:
+        if all(cell.settings.get(name) in sweep.grid[name] for name in names):
+            place = (splits.index(cell.split), *(sweep.grid[name].index(cell.settings[name]) for name in names))
+            facets.setdefault(place, []).append(cell)
+    for (split, *values), cells in sorted(facets.items()):
+        fixed = {name: sweep.grid[name][value] for name, value in zip(names, values, strict=True)}
+        yield ", ".join([splits[split], *(f"{name} {value}" for name, value in fixed.items())]), fixed, cells
 
 
 def _heat_map(

@@ -28,11 +28,12 @@ def load_model(pretrained: str | None = None, *, device: str | None = None, dtyp
         dtype: torch dtype name, or "auto" for the checkpoint's own.
 
     Raises:
-        ArgumentError: There is no such model.
+        ArgumentError: There is no such model, or no such device.
         EmbeddedModelError: The embedded model cannot be obtained.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    check_device(device)
     name = pretrained or str(ensure_embedded_model())
     with loading(name):
         model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
@@ -60,6 +61,26 @@ def loading(name: str) -> Iterator[None]:
             f"The model {name!r} cannot be loaded ({reason}). Give a folder with a checkpoint or the id of a model on "
             "the hub; offline, one that has been loaded before."
         ) from error
+
+
+def check_device(device: str | None) -> None:
+    """Makes sure that a device can be used before anything long is begun.
+
+    Args:
+        device: torch device; None passes.
+
+    Raises:
+        ArgumentError: There is no such device on this machine.
+    """
+    if device is None:
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = " or ".join(dict.fromkeys(["cpu", default_device()]))
+        raise ArgumentError(f"device={device!r} cannot be used on this machine. Allowed here: {usable}.") from error
 
 
 def default_device() -> str:

@@ -18,6 +18,7 @@ from ..errors import ArgumentError, SteeringError
 from ..harness.arguments import SteeringArguments
 from ..harness.backend import CacheSteerLM
 from ..harness.manager import manager_of
+from ..harness.processes import check_alone
 from .grid import NUMBERS, TEXTS, WHOLE_NUMBERS, Setting
 from .scores import figures_of, scores_of
 from .search import DEVELOPMENT, HELD_OUT
@@ -68,11 +69,7 @@ class HarnessEvaluator:
         self.lm, self.base, self.work = lm, base, work
         if work.chat and not getattr(lm.tokenizer, "chat_template", None):
             raise ArgumentError("The model's tokenizer has no chat template. Add --no-chat-template.")
-        if lm.world_size > 1:
-            raise ArgumentError(
-                f"A sweep runs in one process, and {lm.world_size} were started. Start it without torchrun and "
-                "accelerate launch; sweep parts of the grid side by side instead, each into a folder of its own."
-            )
+        check_alone("A sweep", lm.world_size, "; sweep parts of the grid side by side, each into a folder of its own")
         self._manager = manager_of(work.tasks) if manager is None else manager
         self._tasks: dict[str, Any] = dict(self._manager.load(list(work.tasks))["tasks"])
         lm.steer(base)

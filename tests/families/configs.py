@@ -9,6 +9,7 @@ from transformers import PreTrainedConfig
 from ..conftest import CONFIGS, HEADS, SIZES, TOKENS
 
 WINDOW = 16
+CHUNK = 256
 _ALTERNATING = ["sliding_attention", "full_attention"]
 _THREE_LAYERS = {"num_hidden_layers": 3, "layer_types": [*_ALTERNATING, "sliding_attention"], "sliding_window": WINDOW}
 _SMALL: dict[str, Any] = {**SIZES, "num_hidden_layers": 2, **TOKENS}
@@ -41,6 +42,11 @@ def _ungrouped(class_name: str, **settings: Any) -> Callable[[], PreTrainedConfi
 
 FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": CONFIGS["llama"],
+    "llama4_text": _of(
+        "Llama4TextConfig", _GROUPED, num_hidden_layers=4, num_local_experts=2, num_experts_per_tok=1,
+        intermediate_size_mlp=64, attention_chunk_size=CHUNK, head_dim=8,
+        layer_types=["chunked_attention", "full_attention"] * 2,
+    ),
     "mistral": _of("MistralConfig", _GROUPED, sliding_window=WINDOW),
     "mixtral": _of("MixtralConfig", _GROUPED, num_local_experts=4, num_experts_per_tok=2),
     "qwen2": _of("Qwen2Config", _GROUPED),

@@ -4,14 +4,17 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
+from lm_eval_cachesteer.errors import ArgumentError
 from lm_eval_cachesteer.harness.backend import CacheSteerLM
+from lm_eval_cachesteer.steerer import KVSteerer
 
 from ..conftest import make_vectors
 from ..harness.support import generation
 from .checks import FamilyResult, build, check, layers_with_keys, telling_tokenizer
-from .configs import FAMILIES, is_known
+from .configs import CHUNK, FAMILIES, is_known
 
 ROOT = Path(__file__).parents[2]
 REFUSED = {
@@ -105,3 +108,24 @@ def test_the_table_of_a_document_is_replaced_and_read_back(tool):
     assert written.startswith("Head.\n") and written.endswith("Tail.\n") and "old" not in written
     assert tool.documented(written) == (transformers.__version__, {"toy": rows[0], "none": rows[1]})
     assert tool.with_table(written, rows) == written
+
+
+def test_texts_longer_than_a_chunk_of_attention_are_refused_when_steered(tmp_path):
+    """The last token of a chunk is not seen, in chunked layers, by what follows: an edit there would not act."""
+    model = build("llama4_text")
+    make_vectors(model).save(tmp_path / "v.safetensors")
+
+    def load(max_length, **steering):
+        return CacheSteerLM(model, tokenizer=telling_tokenizer(), device="cpu", max_length=max_length, **steering)
+
+    steering = {"vectors": str(tmp_path / "v.safetensors"), "c_values": 2.0}
+    assert load(CHUNK, **steering).plan.edits
+    assert not load(CHUNK + 1).plan.edits
+    assert not load(CHUNK + 1, **steering | {"c_keys": 0.0, "c_values": 0.0}).plan.edits
+    with pytest.raises(ArgumentError, match=f"within chunks of {CHUNK} tokens.*Use max_length={CHUNK}"):
+        load(CHUNK + 1, **steering)
+    steerer = KVSteerer.from_pretrained(str(tmp_path / "v.safetensors"), model=model)
+    prompt = torch.ones(1, CHUNK + 1, dtype=torch.long)
+    with pytest.raises(ArgumentError, match=f"within chunks of {CHUNK} tokens"):
+        steerer.steer(model, prompt, cv=2.0, max_new_tokens=1)
+    assert steerer.steer(model, prompt[:, 1:], cv=2.0, max_new_tokens=1).shape == (1, CHUNK + 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lm_eval_cachesteer import __main__
+from lm_eval_cachesteer import __main__, cli
 from lm_eval_cachesteer.core.metadata import VectorMetadata
 from lm_eval_cachesteer.core.prompts import TokenPair
+from lm_eval_cachesteer.errors import CachesteerError
 from lm_eval_cachesteer.extraction import extract
 from lm_eval_cachesteer.sources.embedded import MODEL_ID
 
@@ -158,6 +159,26 @@ def test_an_interrupted_study_leaves_no_lm_eval_behind(folder):
     assert ended.code == 130, ended.said
     assert "Traceback" not in ended.said
     wait_for(lambda: not lm_eval.is_running() or lm_eval.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("error", [ValueError("of a library"), CachesteerError("of ours")])
+def test_ctrl_c_that_a_library_makes_another_error_of_ends_with_130(error, monkeypatch, capsys):
+    def interrupted(**_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli, "app", interrupted)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_lm_eval_started_by_us_ends_with_130_and_no_traceback(monkeypatch):

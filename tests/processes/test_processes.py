@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lm_eval.api.model import CachingLM
+from typer.testing import CliRunner
 
+from lm_eval_cachesteer import cli
 from lm_eval_cachesteer.core.edit import CacheEdit
 from lm_eval_cachesteer.errors import ArgumentError, ResponseCacheError, ResultsError, VectorMismatchError
 from lm_eval_cachesteer.harness import processes
@@ -117,6 +119,13 @@ def test_a_sweep_in_several_processes_is_refused():
     work = Work(["any"], metric=None, limit=None, held_out=0.5, seed=0, chat=False, fewshot=None)
     with pytest.raises(ArgumentError, match="A sweep runs in one process, and 2 were started"):
         HarnessEvaluator(lm, SteeringArguments(), work)
+
+
+def test_a_study_in_several_processes_is_refused(monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(cli.app, ["study"])
+    assert str(result.exception).startswith("A study runs in one process, and 2 were started")
 
 
 def test_tensor_parallel_in_one_process_is_refused_before_anything_is_loaded(monkeypatch):

@@ -48,6 +48,16 @@ def test_further_settings_give_one_heat_map_each(tmp_path):
     assert ["shapes" in chart["layout"] for chart in charts] == [False, True]
 
 
+def test_the_cells_decide_how_many_plots_there_are_not_the_size_of_the_grid(tmp_path):
+    """Of a random search through a large space few combinations were tried."""
+    names = [f"s{i}" for i in range(9)]
+    grid = {name: list(range(50)) for name in names}
+    cells = [cell(0.1 * i, **dict.fromkeys(names, 49 - i)) for i in range(3)]
+    write_sweep(tmp_path, grid=grid, cells=cells, recommended={"settings": {}})
+    captions = [chart["caption"] for chart in sweep_charts(sweep_of(tmp_path))]
+    assert captions == ["development, " + ", ".join(f"{name} {value}" for name in names[2:]) for value in (47, 48, 49)]
+
+
 def test_a_single_setting_is_a_line_with_intervals(tmp_path):
     cells = [cell(0.4, c_values=2, layers="1-"), cell(0.7, c_values=4, layers="1-")]
     write_sweep(tmp_path, grid={"c_values": [2, 4], "layers": ["1-"]}, cells=cells)
