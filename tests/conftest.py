@@ -8,6 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import random
 import string
+from importlib import import_module
 
 import pytest
 import torch
@@ -52,6 +53,8 @@ CONFIGS = {
 
 def build_model(kind: str, seed: int = 0):
     """A tiny model with random weights."""
+    if kind == "lfm2" and hasattr(import_module("transformers.models.lfm2.modeling_lfm2"), "Lfm2HybridConvCache"):
+        pytest.skip("this transformers keeps hybrid models in caches of another kind, which are refused")
     torch.manual_seed(seed)
     return random_weights(AutoModelForCausalLM.from_config(CONFIGS[kind](), dtype=torch.float32))
 

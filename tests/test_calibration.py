@@ -79,13 +79,14 @@ def test_what_cannot_be_is_refused(llama, vectors, prompts):
     for target in (0.0, -1.0, float("nan")):
         with pytest.raises(ArgumentError, match="above 0"):
             calibrate(meter, vectors, target=target)
-    nothing = SteeringVectors(
-        {n: torch.zeros_like(t) for n, t in vectors.keys.items()},
-        {n: torch.zeros_like(t) for n, t in vectors.values.items()},
-        vectors.metadata,
-    )
-    with pytest.raises(ArgumentError, match="No c_values up to 1024 reaches a dose of 1 nats"):
-        calibrate(meter, nothing)
+    for factor, message in ((1e-6, "No c_values up to 1024 reaches a dose of 1 nats"), (0.0, "add up to zero")):
+        weak = SteeringVectors(
+            {n: factor * t for n, t in vectors.keys.items()},
+            {n: factor * t for n, t in vectors.values.items()},
+            vectors.metadata,
+        )
+        with pytest.raises(ArgumentError, match=message):
+            calibrate(meter, weak)
     with pytest.raises(ArgumentError, match="two tokens"):
         DoseMeter(llama, [[5]])
     with pytest.raises(ArgumentError, match="0 prompts"):

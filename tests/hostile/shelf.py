@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
 
 from lm_eval_cachesteer.core.edit import CacheEdit, WeightedVectors
@@ -20,10 +21,28 @@ from ..harness.support import generation, likelihood
 from ..results.support import right_and_wrong, write_run
 from .support import file_of, header_text, numbers
 
+
+def needs(holds: bool) -> None:
+    """Skips a row whose message other versions of a library do not lead to."""
+    if not holds:
+        pytest.skip("with the installed versions something else is said")
+
+
 _SHARED = {"torch": torch, "os": os, "json": json, "mock": mock} | {
     one.__name__: one
     for one in (
-        *(Path, file_of, header_text, numbers, right_and_wrong, generation, likelihood, make_vectors, build_model),
+        *(
+            Path,
+            file_of,
+            header_text,
+            numbers,
+            right_and_wrong,
+            generation,
+            likelihood,
+            make_vectors,
+            build_model,
+            needs,
+        ),
         *(SteeringVectors, VectorMetadata, CacheEdit, WeightedVectors, CachesteerError),
     )
 }

@@ -78,7 +78,10 @@ def test_a_static_cache_refuses_several_beams(case, settings):
     "settings",
     [
         {"prefill_chunk_size": 4},
-        {"cache_implementation": "static", "max_cache_len": 99},
+        pytest.param(
+            {"cache_implementation": "static", "max_cache_len": 99},
+            marks=pytest.mark.skipif(not hasattr(GenerationConfig(), "max_cache_len"), reason="no such setting"),
+        ),
     ],
 )
 def test_other_ways_of_generate_go_on_from_the_edited_cache(case, settings):
@@ -189,7 +192,10 @@ class TestKVSteerer:
                 KVSteerer(vectors).steer(llama, self.IDS, cv=2.0, **asked, **KV)
 
     def test_refuses_a_quantized_cache_object(self, llama, vectors):
-        cache = QuantizedCache("fp8", llama.config)
+        try:
+            cache = QuantizedCache("fp8", llama.config)
+        except ValueError:
+            pytest.skip("this transformers has no such cache")
         with pytest.raises(CacheLayoutError, match="Layer 0 of the cache is quantized"):
             KVSteerer(vectors).steer(llama, self.IDS, cv=2.0, past_key_values=cache, **KV)
 

@@ -59,6 +59,8 @@ def test_without_accelerators_parallelize_puts_the_model_on_disk_unless_it_may_u
     spread, llama, tokenizer, vectors
 ):
     on_disk, in_memory = spread(), spread(max_cpu_memory="1GiB")
+    if not hasattr(on_disk.model, "hf_device_map"):
+        pytest.skip("this transformers leaves a model that is wholly on disk without its weights")
     assert all(parameter.is_meta for parameter in on_disk.model.parameters())
     assert on_disk.packed_model() is None
     assert_steered(on_disk, llama, tokenizer, vectors)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ DOCUMENTS = 5  # over two ranks: three and two
 REPEATS = 3
 LAUNCH = [
     *(str(Path(sys.executable).parent / "accelerate"), "launch", "--multi_gpu", "--num_processes", "2"),
-    *("--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
+    *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port"),
 ]
 PATIENCE = 300  # seconds; ranks that wait for each other would wait forever
 
@@ -80,7 +81,13 @@ def two_processes(tasks, llama_folder, vectors_file, tmp_path_factory):
     """The same run by `accelerate launch`, with response caches; then what else ranks.py does."""
     folder = tmp_path_factory.mktemp("two")
     finished = subprocess.run(
-        [*LAUNCH, "-m", "tests.processes.ranks", *map(str, (tasks, llama_folder, vectors_file, folder))],
+        [
+            *LAUNCH,
+            str(free_port()),
+            "-m",
+            "tests.processes.ranks",
+            *map(str, (tasks, llama_folder, vectors_file, folder)),
+        ],
         cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -89,6 +96,13 @@ def two_processes(tasks, llama_folder, vectors_file, tmp_path_factory):
     )
     assert list(folder.glob("run/*/results_*.json")), finished.stderr[-3000:]
     return Launched(folder, *read_run(folder / "run"), finished.returncode, finished.stderr)
+
+
+def free_port():
+    """A port nobody listens at; the oldest accelerate cannot find one itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def assert_close(found, expected, place=""):
