@@ -31,19 +31,8 @@ def needs(holds: bool) -> None:
 _SHARED = {"torch": torch, "os": os, "json": json, "mock": mock} | {
     one.__name__: one
     for one in (
-        *(
-            Path,
-            file_of,
-            header_text,
-            numbers,
-            right_and_wrong,
-            generation,
-            likelihood,
-            make_vectors,
-            build_model,
-            needs,
-        ),
-        *(SteeringVectors, VectorMetadata, CacheEdit, WeightedVectors, CachesteerError),
+        *(Path, file_of, header_text, numbers, right_and_wrong, generation, likelihood, make_vectors, build_model),
+        *(SteeringVectors, VectorMetadata, CacheEdit, WeightedVectors, CachesteerError, needs),
     )
 }
 _ITEMS = [{"question": f"Q{i}?", "reasoning": f"Because of {i}.", "answer": f"A{i}", "id": f"q-{i}"} for i in range(6)]
