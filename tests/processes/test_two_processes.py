@@ -80,14 +80,9 @@ class Launched:
 def two_processes(tasks, llama_folder, vectors_file, tmp_path_factory):
     """The same run by `accelerate launch`, with response caches; then what else ranks.py does."""
     folder = tmp_path_factory.mktemp("two")
+    arguments = map(str, (tasks, llama_folder, vectors_file, folder))
     finished = subprocess.run(
-        [
-            *LAUNCH,
-            str(free_port()),
-            "-m",
-            "tests.processes.ranks",
-            *map(str, (tasks, llama_folder, vectors_file, folder)),
-        ],
+        [*LAUNCH, str(free_port()), "-m", "tests.processes.ranks", *arguments],
         cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
