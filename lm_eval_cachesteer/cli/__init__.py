@@ -27,6 +27,7 @@ from . import (
     leaderboard,
     prepare,
     report,
+    serve,
     study,
     sweep,
     tasks_path,
@@ -51,6 +52,7 @@ app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("gate", cls=gate.GateCommand)(gate.gate)
+app.command("serve")(serve.serve)
 app.command("sweep")(sweep.sweep)
 app.command("study")(study.study)
 app.command("calibrate")(calibrate.calibrate)

@@ -8,20 +8,23 @@ from typing import Any
 from ..sources.folders import tasks_folder
 
 MODEL_NAME = "hf-cachesteer"
+VLLM_MODEL_NAME = "vllm-cachesteer"
 FILTER_TARGETS = {
     "cachesteer_choice": "lm_eval_cachesteer.harness.filters:ChoiceFilter",
     "cachesteer_number": "lm_eval_cachesteer.harness.filters:NumberFilter",
     "cachesteer_expression": "lm_eval_cachesteer.harness.filters:ExpressionFilter",
 }
 MODEL_TARGET = "lm_eval_cachesteer.harness.backend:CacheSteerLM"
+VLLM_MODEL_TARGET = "lm_eval_cachesteer.harness.vllm_backend:VLLMCacheSteerLM"
 
 
 def register_model() -> None:
-    """Adds the backend to lm_eval's model registry as a lazy placeholder, unless lm_eval has found it already."""
+    """Adds the backends to lm_eval's model registry as lazy placeholders, unless lm_eval has found them already."""
     from lm_eval.api.registry import model_registry
 
-    if MODEL_NAME not in model_registry:
-        model_registry.register(MODEL_NAME, target=MODEL_TARGET)
+    for name, target in ((MODEL_NAME, MODEL_TARGET), (VLLM_MODEL_NAME, VLLM_MODEL_TARGET)):
+        if name not in model_registry:
+            model_registry.register(name, target=target)
 
 
 def register_filters() -> None:

@@ -107,7 +107,7 @@ def check_calibrate(found, place):
     assert found["c_values"] > 0
 
 
-ELSEWHERE = {"study", "sweep"}  # test_study.py, test_sweep.py
+ELSEWHERE = {"serve", "study", "sweep"}  # test_serve.py, test_study.py, test_sweep.py
 DOCUMENTS = {
     "compare": ("{place}/base {place}/other", check_compare),
     "leaderboard": ("{place}", check_leaderboard),
