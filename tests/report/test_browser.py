@@ -240,9 +240,14 @@ def test_what_changed_is_marked_and_can_be_left_unmarked(look, page):
 )
 def test_differences_put_together_are_the_texts_and_take_little_time(look, page, before, after):
     browser = look(page)
-    script = (
-        "const t = performance.now(); const runs = compareTexts(...arguments); return [runs, performance.now() - t]"
-    )
+    script = """
+        const times = [0, 1, 2].map(() => {
+            const started = performance.now();
+            compareTexts(...arguments);
+            return performance.now() - started;
+        });
+        return [compareTexts(...arguments), Math.min(...times)];
+    """  # other work of the machine slows some of them
     runs, milliseconds = browser.execute_script(script, before, after)
     for part, text in (("before", before), ("after", after)):
         # Spaces before the first word belong to it.
