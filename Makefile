@@ -17,7 +17,7 @@ help:
 	@echo "make test-slow  the tests that take minutes each"
 	@echo "make test-versions  the tests on the lowest and the newest versions of everything, each in its environment"
 	@echo "make test-precision  the tests of quantized weights, with the packages that quantize installed"
-	@echo "make test-vllm  the tests of vllm-cachesteer and of the server, with vLLM for CPUs (1 GB to fetch)"
+	@echo "make test-vllm  the tests of vllm-cachesteer and of the server, with vLLM for CPUs (about 13 minutes)"
 	@echo "make fuzz     put 100,000 random cases to every input (half an hour)"
 	@echo "make check-gemma  steer Gemma 3 270M, 0.24 GB, under the Gemma terms of use"
 	@echo "make gate     run the offline suite steered and gate it against the committed baseline"
@@ -57,7 +57,7 @@ $(VLLM)/.installed: pyproject.toml Makefile
 	$(VLLM)/bin/python -m pip install --quiet uv
 	echo "$(VLLM_TORCH)" > $(VLLM)/override.txt
 	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --override $(VLLM)/override.txt $(VLLM_PACKAGE) \
-	    --editable ".[dev]" more-itertools
+	    --editable ".[dev]" more-itertools tenacity
 	@touch $@
 
 fuzz: $(INSTALLED)

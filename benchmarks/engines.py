@@ -18,6 +18,7 @@ os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
 
 import torch
 from tables import RESULTS, markdown, save
+from vllm import SamplingParams
 from work import Work
 
 from lm_eval_cachesteer.harness.arguments import SteeringArguments
@@ -35,30 +36,40 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--eager", action="store_true", help="without torch.compile in vLLM")
+    parser.add_argument("--without-hf", action="store_true", help="only steered against unsteered")
     asked = parser.parse_args()
-    theirs = CacheSteerLM(device="cpu", batch_size=16, max_length=LONGEST, vectors=VECTORS)
     ours = VLLMCacheSteerLM(dtype="float32", max_model_len=LONGEST, vectors=VECTORS, enforce_eager=asked.eager)
-    work = Work(theirs)
+    work = Work(ours)
+    requests = work.word_problems(asked.questions, max_gen_toks=asked.tokens)
 
-    def answer(lm: Any, vectors: str | None, **settings: Any) -> Callable[[], list[str]]:
-        requests = work.word_problems(asked.questions, max_gen_toks=asked.tokens, **settings)
-
+    def answer(lm: Any) -> Callable[[], list[str]]:
         def once() -> list[str]:
-            lm.steer(SteeringArguments(vectors=vectors))
             if lm is ours:
-                lm.model.reset_prefix_cache()
+                _steer_anew(ours, VECTORS)
             return list(lm.generate_until(requests, disable_tqdm=True))
 
         return once
 
-    whole = {"until": [], "ignore_eos": True}
+    def answer_to_the_length(vectors: str | None) -> Callable[[], list[str]]:
+        prompts = [ours.tok_encode(request.args[0]) for request in requests]
+        sampling = SamplingParams(temperature=0, max_tokens=asked.tokens, ignore_eos=True)
+
+        def once() -> list[str]:
+            _steer_anew(ours, vectors)
+            found = ours._model_generate(prompts, generate=True, sampling_params=[sampling] * len(prompts))
+            return [output.outputs[0].text for output in found]
+
+        return once
+
     comparisons = {
         "steered / unsteered, all answers of the same length": (
-            answer(ours, VECTORS, **whole),
-            answer(ours, None, **whole),
-        ),
-        "vllm-cachesteer / hf-cachesteer, batch 16, both steered": (answer(ours, VECTORS), answer(theirs, VECTORS)),
+            answer_to_the_length(VECTORS),
+            answer_to_the_length(None),
+        )
     }
+    if not asked.without_hf:
+        theirs = CacheSteerLM(device="cpu", batch_size=16, max_length=LONGEST, vectors=VECTORS)
+        comparisons["vllm-cachesteer / hf-cachesteer, batch 16, both steered"] = (answer(ours), answer(theirs))
     rows: list[dict[str, Any]] = []
     for name, (first, second) in comparisons.items():
         times, outputs = _alternate(first, second, asked.rounds)
@@ -76,6 +87,12 @@ def main() -> None:
     print(markdown(head, lines))
     content = {"settings": vars(asked), "work": work.source, "threads": torch.get_num_threads(), "comparisons": rows}
     save(RESULTS / "engines-cpu.json", content)
+
+
+def _steer_anew(lm: VLLMCacheSteerLM, vectors: str | None) -> None:
+    """Steers an engine otherwise, and has it forget the prompts it knows."""
+    lm.steer(SteeringArguments(vectors=vectors))
+    lm.model.reset_prefix_cache()
 
 
 def _alternate(

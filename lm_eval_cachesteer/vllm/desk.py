@@ -182,6 +182,20 @@ class Desk:
             if request_id in self._jobs:
                 self._fail(self._jobs[request_id].request, reason)
 
+    def tell(self, request_id: str) -> dict[str, Any] | None:
+        """What a token of a request that goes on shall say of it: where vLLM finds a stop string, it is the last one.
+
+        Returns:
+            None for a plain request, and for one that is refused because its edit was not made.
+        """
+        job = self._jobs.get(request_id)
+        if job is None:
+            return None
+        if job.made < self._workers:
+            self._fail(job.request, _unedited(job, self._workers))
+            return None
+        return {KEY: {"edited": True}}
+
     def finish(self, request: Any, aborted: bool) -> dict[str, Any] | None:
         """Closes a request.
 
@@ -194,11 +208,7 @@ class Desk:
             return None
         was_edited = job.ordered > 0 and job.made == job.ordered * self._workers
         if not was_edited and not aborted:
-            self._fail(
-                request,
-                f"The edit was ordered {job.ordered} times, but {self._workers} workers report it {job.made} times: "
-                "the answer may be unsteered. This should not happen; please report it.",
-            )
+            self._fail(request, _unedited(job, self._workers))
         return {KEY: {"edited": was_edited}}
 
     def _fail(self, request: Any, reason: str) -> None:
@@ -212,6 +222,13 @@ class Desk:
         for request_id, failure in failures.items():
             logger.warning("Request %s failed: %s", request_id, failure.reason)
         return failures
+
+
+def _unedited(job: Job, workers: int) -> str:
+    return (
+        f"The edit was ordered {job.ordered} times, but {workers} workers report it {job.made} times: the answer may "
+        "be unsteered. This should not happen; please report it."
+    )
 
 
 def _check_logprobs(request: Any, settings: SteeringSettings) -> None:

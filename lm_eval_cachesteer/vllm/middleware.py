@@ -33,19 +33,34 @@ class SteeringMiddleware:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        messages = [await receive()]
-        while messages[-1].get("more_body"):
-            messages.append(await receive())
+        messages: list[Message] = []
+        refused: list[CachesteerError] = []
+
+        async def receive_checked() -> Message:
+            if not messages:
+                messages.append(await receive())
+                while messages[-1].get("more_body"):
+                    messages.append(await receive())
+                messages.append({})  # what marks that all was read
+                try:
+                    self._check(b"".join(message.get("body", b"") for message in messages), scope)
+                except CachesteerError as error:
+                    refused.append(error)
+                    raise
+            return messages.pop(0) if len(messages) > 1 else await receive()
+
+        async def send_unless_refused(message: Message) -> None:
+            if not refused:
+                await send(message)
+
+        # Checked as the body is read: by then vLLM has turned away those who may not ask.
         try:
-            self._check(b"".join(message.get("body", b"") for message in messages), scope)
-        except CachesteerError as error:
-            await _refuse(str(error), send)
-            return
-
-        async def receive_again() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        await self._app(scope, receive_again, send)
+            await self._app(scope, receive_checked, send_unless_refused)
+        except CachesteerError:
+            if not refused:
+                raise
+        if refused:
+            await _refuse(str(refused[0]), send)
 
     def _check(self, body: bytes, scope: Message) -> None:
         if KEY.encode() not in body:

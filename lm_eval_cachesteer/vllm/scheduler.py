@@ -69,6 +69,9 @@ class _Steering(_Base):
     def update_from_output(self, *args: Any, **kwargs: Any) -> dict[int, EngineCoreOutputs]:
         """As vLLM's; requests whose edit cannot be made end in an error, each for itself."""
         outputs: dict[int, EngineCoreOutputs] = super().update_from_output(*args, **kwargs)
+        for of_client in outputs.values():
+            for output in of_client.outputs:
+                output.kv_transfer_params = self._desk.tell(output.request_id) or output.kv_transfer_params
         failures = self._desk.take_failures()
         if failures:
             self.finish_requests(failures, RequestStatus.FINISHED_ERROR)

@@ -94,7 +94,15 @@ def test_answers_counts_and_scores_are_those_of_hf_cachesteer(lm, theirs, steer,
             assert counts(lm, request_type) == counts(other, request_type)
 
 
-@pytest.mark.parametrize("settings", [{"until": ["e", "zz"]}, {"max_gen_toks": 1}, {"temperature": 0.0}])
+def test_stop_strings_end_answers(lm, theirs, steer):
+    other, texts = theirs(**steer(**STEERED)), prompts(12)
+    whole = other.generate_until(generation(texts))
+    stop = whole[0][3:5]
+    assert lm.generate_until(generation(texts, until=[stop])) == [text.split(stop)[0] for text in whole]
+    assert counts(lm, "generate_until") == (12, 12, 0)
+
+
+@pytest.mark.parametrize("settings", [{"max_gen_toks": 1}, {"temperature": 0.0}])
 def test_generation_arguments_mean_the_same(lm, theirs, steer, settings):
     other = theirs(**steer(**STEERED))
     requests = generation(prompts(12), **settings)

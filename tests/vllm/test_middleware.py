@@ -20,6 +20,10 @@ def post(llama, tmp_path):
     state = SimpleNamespace(vllm_config=SimpleNamespace(kv_transfer_config=connection, model_config=model))
 
     async def echo(scope, receive, send):
+        if scope.get("stranger"):
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         body, more = b"", True
         while more:
             message = await receive()
@@ -27,7 +31,7 @@ def post(llama, tmp_path):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
-    def run(body, method="POST", chunk=7):
+    def run(body, stranger=False, chunk=7):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         parts = [content[i : i + chunk] for i in range(0, len(content), chunk)] or [b""]
         waiting = [{"type": "http.request", "body": part, "more_body": part is not parts[-1]} for part in parts]
@@ -39,7 +43,7 @@ def post(llama, tmp_path):
         async def send(message):
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "app": SimpleNamespace(state=state)}
+        scope = {"type": "http", "method": "POST", "stranger": stranger, "app": SimpleNamespace(state=state)}
         asyncio.run(SteeringMiddleware(echo)(scope, receive, send))
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
@@ -83,3 +87,7 @@ def test_faults_are_400_and_one_line(post, arguments, more, message):
     assert message in error["message"]
     assert "\n" not in error["message"]
     assert (error["code"], error["param"]) == (400, "vllm_xargs")
+
+
+def test_those_who_may_not_ask_learn_nothing(post):
+    assert post({"prompt": "a", "vllm_xargs": {"cachesteer": "other"}}, stranger=True) == (401, b"")
