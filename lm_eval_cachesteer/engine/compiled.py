@@ -21,7 +21,7 @@ class StaticPass(Pass):
         self.store = store
         self.group = StaticGroup(store, list(range(store.slots)), [0] * store.slots, [1] * store.slots, 0, device)
         self.group.columns = store.capacity
-        self.groups, self.shared = [self.group], []
+        self.groups, self.shared, self.filling = [self.group], [], 0
         self.token_slots = torch.arange(store.slots, device=device)
         self.token_columns = self.group.held
         self.position_ids = self.group.held[None]
@@ -39,6 +39,9 @@ class StaticGroup(RowGroup):
 
     def _mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor | None:
         return self._build_mask(start, end, columns, window)
+
+    def _mask_of_groups(self, groups: int, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        return self._build_mask_of_groups(groups, window, dtype)
 
 
 class CompiledDecode:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
 from .attention import Scoring
-from .packing import PackedWeights, can_pack
+from .packing import PackedWeights, packable_sizes
 from .passes import Feed, Pass
 from .storage import RowStore, on_device
 
@@ -38,7 +38,8 @@ class PackedModel:
         self.model = model
         self.device = model.device
         self.autocast = autocast
-        self._weights: PackedWeights | None = None
+        self._packed: PackedWeights | None = None
+        self._filled: Callable[[int], int] = _as_it_is
 
     @cached_property
     def bytes_per_token(self) -> int:
@@ -65,16 +66,26 @@ class PackedModel:
                 config._attn_implementation_internal = implementation
 
     @contextmanager
-    def decoding(self, rows: int, steps: int) -> Iterator[None]:
-        """For many decode steps of this many rows: weights packed for them, where that is possible and pays."""
-        if steps < _STEPS_WORTH_PACKING or not can_pack(self.model, rows):
+    def decoding(self, tokens: int, steps: int) -> Iterator[None]:
+        """For many decode steps of at most this many tokens: weights packed for them, where it is possible and pays."""
+        packed = self._packed_weights(tokens) if steps >= _STEPS_WORTH_PACKING else None
+        if packed is None:
             yield
             return
-        if self._weights is None or self._weights.rows != rows or not self._weights.is_current:
-            self._weights = None  # its memory goes before more is taken
-            self._weights = PackedWeights(self.model, rows)
-        with self._weights.attached():
-            yield
+        try:
+            self._filled = packed.filled
+            with packed.attached():
+                yield
+        finally:
+            self._filled = _as_it_is
+
+    def _packed_weights(self, tokens: int) -> PackedWeights | None:
+        """Kept from run to run; None where nothing can be packed."""
+        if self._packed is None or self._packed.rows != tokens or not self._packed.is_current:
+            self._packed = None  # its memory goes before more is taken
+            sizes = packable_sizes(self.model, tokens)
+            self._packed = PackedWeights(self.model, tokens, sizes) if sizes else None
+        return self._packed
 
     def feed(self, store: RowStore, feeds: Sequence[Feed], wanted: Sequence[int] | None = None) -> Tensor:
         """Feeds tokens; the store's rows grow by them.
@@ -87,10 +98,11 @@ class PackedModel:
         Returns:
             (wanted, vocab) logits.
         """
-        work = Pass(store, feeds, self.device)
+        work = Pass(store, feeds, self.device, self._filled)
         if wanted is None:
             wanted = work.last_tokens
-        logits = self.run(self.model, work, on_device(list(wanted) or [0], self.device))
+        filling = [0] * (self._filled(max(1, len(wanted))) - len(wanted))
+        logits = self.run(self.model, work, on_device([*wanted, *filling], self.device))
         for feed in feeds:
             store.lengths[feed.slot] += len(feed.tokens)
         return logits[: len(wanted)]
@@ -107,6 +119,10 @@ class PackedModel:
             return logits[0]
         finally:
             _running = outer
+
+
+def _as_it_is(tokens: int) -> int:
+    return tokens
 
 
 def _keep_freed_memory() -> None:

@@ -1,10 +1,11 @@
 """Decode steps on CPUs: weight matrices laid out once for products with few rows.
 
 A product with a handful of rows spends much of its time rearranging the weight matrix, at every step again. MKL can
-keep the rearranged matrix for one number of rows, the size of the decode batch. What is computed stays the same.
+keep the rearranged matrix, for one number of rows; passes are filled up to such a number. What is computed stays the
+same.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psutil
@@ -12,30 +13,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Packed weights are a second copy of the weights; larger models are run as they are.
+# Packed weights are a further copy of the weights for each number of rows; what finds no room is run as it is.
 _SHARE_OF_FREE_MEMORY = 0.25
-# With more rows the rearrangement no longer matters.
+# With more rows the rearrangement no longer matters; with fewer a matrix is read as it is.
 _MOST_ROWS = 64
+_FEWEST_ROWS = 4
+# MKL computes rows in groups.
+_MULTIPLE = 8
 
 
 class PackedWeights:
-    """The linear layers of a model, packed for batches of one size.
+    """The linear layers of a model, packed for products of certain numbers of rows.
 
     Args:
         model: The model; its own weights stay as they are.
-        rows: The number of rows they are packed for. Somewhat fewer are filled up, other numbers take the usual way.
+        rows: Most rows of the products that they are meant for.
+        sizes: The numbers of rows (`packable_sizes`). Products with other numbers take the usual way.
     """
 
-    def __init__(self, model: nn.Module, rows: int) -> None:
+    def __init__(self, model: nn.Module, rows: int, sizes: Sequence[int]) -> None:
         self.rows = rows
+        self.sizes = sorted(sizes)
         self._layers = _linear_layers(model)
-        self._forwards = [_packed(layer, rows) for layer in self._layers]
+        self._forwards = [_packed(layer, self.sizes) for layer in self._layers]
         self._states = [_state(layer) for layer in self._layers]
 
     @property
     def is_current(self) -> bool:
         """Whether the model's weights are still those that were packed."""
         return self._states == [_state(layer) for layer in self._layers]
+
+    def filled(self, rows: int) -> int:
+        """To how many rows so many should be filled up."""
+        return rows if rows < _FEWEST_ROWS else next((size for size in self.sizes if size >= rows), rows)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -49,13 +59,17 @@ class PackedWeights:
                 layer.__dict__.pop("forward", None)
 
 
-def can_pack(model: nn.Module, rows: int) -> bool:
-    """Whether packing is possible and affordable here: float32 on a CPU with MKL, and memory for a second copy."""
+def packable_sizes(model: nn.Module, rows: int) -> list[int]:
+    """The numbers of rows worth packing a model for, where at most so many are fed at a time.
+
+    None unless it computes in float32 on a CPU with MKL; as many, the largest first, as there is memory for.
+    """
     layers = _linear_layers(model)
-    if not 2 <= rows <= _MOST_ROWS or not layers or not hasattr(torch.ops.mkl, "_mkl_linear"):
-        return False
+    if not _FEWEST_ROWS <= rows <= _MOST_ROWS or not layers or not hasattr(torch.ops.mkl, "_mkl_linear"):
+        return []
+    sizes = sorted({-(-most // _MULTIPLE) * _MULTIPLE for most in (rows, rows // 2)}, reverse=True)
     needed = sum(layer.weight.numel() * layer.weight.element_size() for layer in layers)
-    return bool(needed <= _SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available)
+    return sizes[: int(_SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available / needed)]
 
 
 def _linear_layers(model: nn.Module) -> list[nn.Linear]:
@@ -76,17 +90,15 @@ def _state(layer: nn.Linear) -> tuple[int, int]:
     return layer.weight.data_ptr(), layer.weight._version
 
 
-def _packed(layer: nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
-    weight, bias = layer.weight.detach(), layer.bias
-    packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, rows)
+def _packed(layer: nn.Linear, sizes: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    weight, bias, width = layer.weight.detach(), layer.bias, layer.in_features
+    packed: Mapping[int, Tensor] = {size: torch.ops.mkl._mkl_reorder_linear_weight(weight, size) for size in sizes}
 
     def forward(states: Tensor) -> Tensor:
-        given = states.shape[-2]
-        if not rows // 2 <= given <= rows or states.numel() != given * weight.shape[1] or states.dtype != torch.float32:
-            return F.linear(states, weight, bias)
-        if given < rows:
-            states = F.pad(states, (0, 0, 0, rows - given))
-        product: Tensor = torch.ops.mkl._mkl_linear(states, packed, weight, bias, rows)
-        return product[..., :given, :]
+        rows = states.numel() // width
+        if rows in packed and states.dtype == torch.float32:
+            product: Tensor = torch.ops.mkl._mkl_linear(states, packed[rows], weight, bias, rows)
+            return product
+        return F.linear(states, weight, bias)
 
     return forward

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,10 +67,16 @@ class RowGroup:
             places = [(row, i) for row, count in enumerate(counts) for i in range(count)]
             self.token_rows = on_device([row for row, _ in places], device)
             self.token_indices = on_device([i for _, i in places], device)
+            first = itertools.accumulate(counts, initial=0)
+            last_repeated = [
+                f + min(i, c - 1) for f, c in zip(first, counts, strict=False) for i in range(self.longest)
+            ]
+            self.padded_tokens = on_device(last_repeated, device)
         self.held = on_device(list(held), device)
         self.counts = on_device(list(counts), device)
         self.all_equal = min(held) == max(held) and not self.ragged
         self._masks: dict[tuple[int, int, int | None], Tensor | None] = {}
+        self._group_masks: dict[tuple[int, int | None, torch.dtype], Tensor | None] = {}
 
     def alone(self, layer: int, query: Tensor, scoring: Scoring) -> Tensor:
         """Attention of rows that share nothing, by torch's own kernels.
@@ -86,9 +92,7 @@ class RowGroup:
         heads, groups, _, _ = query.shape
         keys, values = self._kept(layer, self.columns)
         if self.longest <= _FEW_TOKENS:  # the heads of a group are further queries, so that keys are read once for all
-            mask = self._mask(0, self.longest, self.columns, scoring.window)
-            if mask is not None:
-                mask = mask.expand(-1, -1, groups if self.longest > 1 else 1, -1, -1).flatten(2, 3).to(query.dtype)
+            mask = self._mask_of_groups(groups if self.longest > 1 else 1, scoring.window, query.dtype)
             output = F.scaled_dot_product_attention(
                 self._padded(query).flatten(2, 3), keys, values, attn_mask=mask, scale=scoring.scale
             )
@@ -144,13 +148,9 @@ class RowGroup:
 
     def _padded(self, query: Tensor) -> Tensor:
         """(n_kv_heads, groups, tokens, width) -> (rows, n_kv_heads, groups, longest, width)."""
+        padded = query.index_select(2, self.padded_tokens) if self.ragged else query
         heads, groups, _, width = query.shape
-        if self.ragged:
-            padded = query.new_zeros(self.rows, self.longest, heads, groups, width)
-            padded[self.token_rows, self.token_indices] = query.permute(2, 0, 1, 3)
-        else:
-            padded = query.permute(2, 0, 1, 3).reshape(self.rows, self.longest, heads, groups, width)
-        return padded.permute(0, 2, 3, 1, 4)
+        return padded.view(heads, groups, self.rows, self.longest, width).permute(2, 0, 1, 3, 4)
 
     def _unpadded(self, output: Tensor) -> Tensor:
         """(rows, longest, heads, width) -> (tokens, heads, width)."""
@@ -163,6 +163,17 @@ class RowGroup:
             everywhere = self.longest == 1 and self.all_equal and (window is None or columns <= window)
             self._masks[key] = None if everywhere else self._build_mask(start, end, columns, window)
         return self._masks[key]
+
+    def _mask_of_groups(self, groups: int, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        """(rows, 1, groups * longest, columns): the same for every query head of a group."""
+        key = (groups, window, dtype)
+        if key not in self._group_masks:
+            self._group_masks[key] = self._build_mask_of_groups(*key)
+        return self._group_masks[key]
+
+    def _build_mask_of_groups(self, groups: int, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        mask = self._mask(0, self.longest, self.columns, window)
+        return None if mask is None else mask.expand(-1, -1, groups, -1, -1).flatten(2, 3).to(dtype)
 
     def _build_mask(self, start: int, end: int, columns: int, window: int | None) -> Tensor:
         tokens = torch.arange(start, end, device=self.held.device)
@@ -179,14 +190,22 @@ class Pass:
         store: Where the rows' own keys and values lie.
         feeds: What is fed, at most one entry for each row.
         device: Where the model is.
+        filled: To how many tokens so many are filled up for the model's products; nothing comes of the others.
 
     Attributes:
-        input_ids: (1, tokens).
-        position_ids: (1, tokens).
+        tokens: How many are fed.
+        input_ids: (1, tokens), filled up.
+        position_ids: (1, tokens), filled up.
         last_tokens: The last token of each row among all tokens.
     """
 
-    def __init__(self, store: RowStore, feeds: Sequence[Feed], device: torch.device) -> None:
+    def __init__(
+        self,
+        store: RowStore,
+        feeds: Sequence[Feed],
+        device: torch.device,
+        filled: Callable[[int], int] = lambda tokens: tokens,
+    ) -> None:
         self.store = store
         counts = [len(feed.tokens) for feed in feeds]
         held = [store.lengths[feed.slot] for feed in feeds]
@@ -194,8 +213,11 @@ class Pass:
         store.reserve(max(h + c for h, c in zip(held, counts, strict=True)))
         bounds = [0, *itertools.accumulate(counts)]
         tokens = [(row, i) for row, count in enumerate(counts) for i in range(count)]
-        self.input_ids = on_device([t for feed in feeds for t in feed.tokens], device)[None]
-        self.position_ids = on_device([starts[row] + held[row] + i for row, i in tokens], device)[None]
+        self.tokens = len(tokens)
+        self.filling = filled(self.tokens) - self.tokens
+        unused = [0] * self.filling
+        self.input_ids = on_device([t for feed in feeds for t in feed.tokens] + unused, device)[None]
+        self.position_ids = on_device([starts[row] + held[row] + i for row, i in tokens] + unused, device)[None]
         self.token_slots = on_device([feeds[row].slot for row, _ in tokens], device)
         self.token_columns = on_device([held[row] + i for row, i in tokens], device)
         self.last_tokens = [bound - 1 for bound in bounds[1:]]
@@ -212,18 +234,26 @@ class Pass:
 
         Args:
             layer: Layer number.
-            query: (heads, tokens, head_dim).
+            query: (heads, tokens, head_dim), filled up as the tokens are.
             key: (n_kv_heads, tokens, head_dim).
             value: (n_kv_heads, tokens, head_dim of the values).
             scoring: How scores are computed.
             sinks: (heads,) scores of an extra key without value (GPT-OSS); None for none.
 
         Returns:
-            (tokens, heads, head_dim of the values).
+            (tokens, heads, head_dim of the values), filled up.
         """
+        if not self.filling:
+            return self._attend(layer, query, key, value, scoring, sinks)
+        query, key, value = (states[:, : self.tokens] for states in (query, key, value))
+        return F.pad(self._attend(layer, query, key, value, scoring, sinks), (0, 0, 0, 0, 0, self.filling))
+
+    def _attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scoring: Scoring, sinks: Tensor | None
+    ) -> Tensor:
         self.store.write(layer, self.token_slots, self.token_columns, key, value)
         self.store.windows[layer] = scoring.window
-        grouped = query.view(key.shape[0], -1, *query.shape[1:])
+        grouped = query.reshape(key.shape[0], -1, *query.shape[1:])
         if not self.shared and scoring.softcap is None and sinks is None:
             return _joined((group.alone(layer, grouped[:, :, group.tokens], scoring) for group in self.groups), 0)
         parts = [group.partial(layer, grouped[:, :, group.tokens], scoring) for group in self.groups]

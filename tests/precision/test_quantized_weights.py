@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
-from lm_eval_cachesteer.engine.packing import can_pack
+from lm_eval_cachesteer.engine.packing import packable_sizes
 from lm_eval_cachesteer.errors import ArgumentError
 from lm_eval_cachesteer.harness.weights import altered_weights, take_quantization
 
@@ -156,9 +156,9 @@ def test_weights_of_other_tensor_types_are_not_laid_out_anew():
         pass
 
     layer = nn.Linear(8, 8)
-    assert can_pack(layer, 4) == hasattr(torch.ops.mkl, "_mkl_linear")
+    assert bool(packable_sizes(layer, 4)) == hasattr(torch.ops.mkl, "_mkl_linear")
     layer.weight = nn.Parameter(torch.randn(8, 8).as_subclass(Quantized))
-    assert not can_pack(layer, 4)
+    assert not packable_sizes(layer, 4)
 
 
 class TestArguments:
