@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core.edit import CacheEdit
 from .choosing import Choice, Row, TokenChoice
 from .compiled import COLUMNS, CompiledDecode
-from .drafting import Drafter
+from .drafting import Drafter, Drafting
 from .editing import edit_rows
 from .forward import PackedModel
 from .limits import Limits, tokens_in_a_pass, tokens_in_a_step
@@ -25,6 +25,11 @@ from .requests import GenerationRequest, Response, kept_tokens
 from .storage import RowStore, Segment, is_read_together
 
 Item = TypeVar("Item")
+
+# Every row may guess so many tokens, and more where there are few: attention pads all rows to the longest guess.
+_FEWEST_DRAFTED = 2
+# Rows have room for so many tokens after the prompt at first, if they may become as long; more is made when needed.
+_COLUMNS_AT_FIRST = 320
 
 
 class Decoder:
@@ -126,6 +131,19 @@ class _Prompt:
         return sum(len(part.node.tokens) for part in self.shared)
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Tokens of a prompt that a row is fed at once.
+
+    Attributes:
+        tokens: The tokens.
+        edited: Which of them is edited once all are fed; None for none.
+    """
+
+    tokens: Sequence[int]
+    edited: int | None = None
+
+
 @dataclass(eq=False)
 class _Active:
     """One row being decoded; its slot is its place among the active rows.
@@ -137,6 +155,7 @@ class _Active:
         row: The response so far.
         drafter: Guesses its next tokens.
         before: The response to the request that this one follows.
+        pending: What is still to be fed of the prompt, before its last token.
     """
 
     index: int
@@ -145,11 +164,26 @@ class _Active:
     row: Row
     drafter: Drafter
     before: Response | None = None
+    pending: deque[_Chunk] = field(default_factory=deque)
 
     @property
     def newest(self) -> int:
-        """The token to be fed next."""
+        """The last token of prompt and response, the one to be fed next."""
         return self.row.tokens[-1] if self.row.tokens else self.request.last
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next pass yields its next token: no edit has to come before it."""
+        return not self.pending or (len(self.pending) == 1 and self.pending[0].edited is None)
+
+    @property
+    def next_chunk(self) -> Sequence[int]:
+        """What the prompt's next chunk holds; nothing where all is fed."""
+        return self.pending[0].tokens if self.pending else ()
+
+    def fed(self, draft: Sequence[int]) -> list[int]:
+        """What the next pass feeds: a pending chunk, then, if no edit comes before it, the newest token and a guess."""
+        return [*self.next_chunk, self.newest, *draft] if self.is_ready else [*self.next_chunk]
 
     @property
     def response(self) -> Response:
@@ -170,7 +204,7 @@ class _Batch:
         self.waiting = deque(_prompts(tree))
         lengths = [self._held_by_row(prompt) for prompt in self.waiting]
         self.columns = max(n + _later(requests[p.index]) for n, p in zip(lengths, self.waiting, strict=True))
-        first = min(self.columns, 64 + max(lengths))
+        first = min(self.columns, _COLUMNS_AT_FIRST + max(lengths))
         self.slots = max(1, min(decoder.limits.rows, self.most_tokens // self.columns))
         if decoder.compiled is not None:
             first = self.columns = -(-self.columns // COLUMNS) * COLUMNS
@@ -179,6 +213,7 @@ class _Batch:
         drafts = decoder.compiled is None and any(request.rule.most_drafted for request in requests)
         self.most_tokens_fed = tokens_in_a_step(decoder.packed.device, self.slots) if drafts else self.slots
         self.store = RowStore(self.slots, first, self.columns)
+        self.drafting = Drafting()
         self.active: list[_Active] = []
 
     def running(self) -> AbstractContextManager[None]:
@@ -191,12 +226,9 @@ class _Batch:
     # Admission --------------------------------------------------------------------------------------------------
 
     def admit(self) -> None:
-        """Prefills waiting requests into free slots, several at a time."""
-        free = self.slots - len(self.active)
-        if not self.waiting or (self.active and free < max(1, self.slots // 8)):
-            return
+        """Gives free slots to waiting requests, and computes what they share."""
         admitted: list[_Prompt] = []
-        while self.waiting and len(admitted) < free and self._fits(admitted, self.waiting[0]):
+        while self.waiting and len(self.active) + len(admitted) < self.slots and self._fits(admitted, self.waiting[0]):
             admitted.append(self.waiting.popleft())
         self._prefill_shared(admitted)
         for prompt in admitted:
@@ -205,9 +237,10 @@ class _Batch:
             if prefix is not None and self._is_copied(prompt):
                 self.store.adopt(len(self.active), prefix)
                 prefix = None
-            self.active.append(self._start(prompt.index, self.requests[prompt.index], prefix))
-        self._prefill_own(admitted)
-        for prompt in admitted:
+            row = self._start(prompt.index, self.requests[prompt.index], prefix)
+            if prompt.own:
+                row.pending.append(_Chunk(prompt.own, prompt.edited))
+            self.active.append(row)
             for shared in prompt.shared:
                 shared.waiting -= 1
                 if not shared.waiting:
@@ -217,7 +250,8 @@ class _Batch:
         self, index: int, request: GenerationRequest, prefix: Segment | None, before: Response | None = None
     ) -> _Active:
         row = request.rule.choice.row(request.prompt, self.numbers[index])
-        return _Active(index, request, prefix, row, Drafter(request.prompt, request.rule.most_drafted), before)
+        drafter = Drafter(request.prompt, request.rule.most_drafted, self.drafting)
+        return _Active(index, request, prefix, row, drafter, before)
 
     def _is_copied(self, prompt: _Prompt) -> bool:
         """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
@@ -254,29 +288,14 @@ class _Batch:
                 store = RowStore(len(chunk), max(len(shared.node.tokens) for shared in chunk))
                 feeds = [Feed(shared.node.tokens, slot, needed[shared]) for slot, shared in enumerate(chunk)]
                 edits = [(slot, s.node.edited) for slot, s in enumerate(chunk) if s.node.edited is not None]
-                self._feed_and_edit(store, feeds, edits)
+                self.decoder.packed.feed(store, feeds, wanted=())
+                self._edit(store, edits)
                 for slot, shared in enumerate(chunk):
                     shared.segment = store.segment(slot, needed[shared])
 
-    def _prefill_own(self, prompts: Sequence[_Prompt]) -> None:
-        """Computes what each request has of its own, in the slots of the newest active rows."""
-        first = len(self.active) - len(prompts)
-        rows = [(first + i, prompt) for i, prompt in enumerate(prompts) if prompt.own]
-        self._prefill_rows([(slot, prompt.own, prompt.edited) for slot, prompt in rows])
-
-    def _prefill_rows(self, rows: Sequence[tuple[int, Sequence[int], int | None]]) -> None:
-        """Feeds tokens to rows: slot, tokens, and which of the tokens is then edited."""
-        in_order = sorted(rows, key=lambda entry: -len(entry[1]))
-        for chunk in self._passes(in_order, lambda entry: len(entry[1])):
-            feeds = [Feed(tokens, slot, self.active[slot].prefix) for slot, tokens, _ in chunk]
-            held = self.store.lengths
-            edits = [(slot, held[slot] + edited) for slot, _, edited in chunk if edited is not None]
-            self._feed_and_edit(self.store, feeds, edits)
-
-    def _feed_and_edit(self, store: RowStore, feeds: Sequence[Feed], edits: Sequence[tuple[int, int]]) -> None:
-        self.decoder.packed.feed(store, feeds, wanted=())
+    def _edit(self, store: RowStore, tokens: Sequence[tuple[int, int]]) -> None:
         if self.decoder.edit is not None:
-            edit_rows(self.decoder.edit, store, edits)
+            edit_rows(self.decoder.edit, store, tokens)
 
     def _passes(self, items: Sequence[Item], length: Callable[[Item], int]) -> Iterator[list[Item]]:
         """Splits items into passes of at most `most_prefilled` tokens, one item at least."""
@@ -292,77 +311,94 @@ class _Batch:
     # Decoding ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[tuple[int, Response]]:
-        """Decodes a token for every active row, and drafted ones that hold; returns the responses that ended."""
-        drafts = self._drafts()
-        if self.decoder.compiled is not None:
-            logits = self.decoder.compiled.step(self.store, [active.newest for active in self.active])
-        else:
-            feeds = [Feed([a.newest, *drafts[slot]], slot, a.prefix) for slot, a in enumerate(self.active)]
-            logits = self.decoder.packed.feed(self.store, feeds, range(sum(len(feed.tokens) for feed in feeds)))
-        chosen = self._choose(logits, drafts)
-        ended = [slot for slot, choices in enumerate(chosen) if self._take(slot, choices, len(drafts[slot]))]
+        """Decodes a token for every row whose prompt is fed, and drafted ones that hold; returns what has ended.
+
+        What is pending of prompts is fed in the same pass.
+        """
+        self._prefill_excess()
+        ready = [slot for slot, active in enumerate(self.active) if active.is_ready]
+        drafts = self._drafts(ready)
+        chosen = self._choose(self._feed_next(drafts), drafts)
+        ended = [slot for slot, choices in chosen.items() if self._take(slot, choices, len(drafts[slot]))]
         over = [self.active[slot] for slot in ended]
         followed = [(a, a.request.then(a.row.tokens)) for a in over if a.request.then is not None]
         done = [self._end(slot) for slot in reversed(ended) if self.active[slot].request.then is None]
-        self._follow(followed)
+        for active, request in followed:
+            self._follow(active, request)
         return done
 
-    def _choose(self, logits: Tensor, drafts: Sequence[Sequence[int]]) -> list[list[Choice]]:
-        """Each row's next tokens, by its own rule."""
-        bounds = [0, *itertools.accumulate(len(draft) + 1 for draft in drafts)]
+    def _feed_next(self, drafts: Mapping[int, Sequence[int]]) -> Tensor:
+        """Feeds every row what comes next; returns logits after the newest token of ready rows and of their drafts."""
+        if self.decoder.compiled is not None:
+            return self.decoder.compiled.step(self.store, [active.newest for active in self.active])
+        fed = [active.fed(drafts.get(slot, ())) for slot, active in enumerate(self.active)]
+        ends = list(itertools.accumulate(map(len, fed)))
+        wanted = [i for slot, draft in drafts.items() for i in range(ends[slot] - len(draft) - 1, ends[slot])]
+        return self._feed(dict(enumerate(fed)), wanted)
+
+    def _prefill_excess(self) -> None:
+        """Feeds what is pending in passes of its own, longest first, until the rest fits into a decode step."""
+        most = self.decoder.most_prefilled if self.decoder.compiled is None else 0
+        while sum(len(row.next_chunk) for row in self.active) > most:
+            rows = [(slot, row.next_chunk) for slot, row in enumerate(self.active) if row.next_chunk]
+            in_order = sorted(rows, key=lambda entry: -len(entry[1]))
+            self._feed(dict(next(self._passes(in_order, lambda entry: len(entry[1])))), ())
+
+    def _feed(self, tokens: Mapping[int, Sequence[int]], wanted: Sequence[int]) -> Tensor:
+        """Feeds rows by slot, with the pending part of a prompt that they begin with and its edit; returns logits."""
+        held = {slot: self.store.lengths[slot] for slot in tokens}
+        feeds = [Feed(fed, slot, self.active[slot].prefix) for slot, fed in tokens.items()]
+        logits = self.decoder.packed.feed(self.store, feeds, wanted)
+        chunks = {slot: self.active[slot].pending.popleft() for slot in tokens if self.active[slot].pending}
+        self._edit(self.store, [(slot, held[slot] + c.edited) for slot, c in chunks.items() if c.edited is not None])
+        return logits
+
+    def _choose(self, logits: Tensor, drafts: Mapping[int, Sequence[int]]) -> dict[int, list[Choice]]:
+        """The next tokens of the rows with drafts, empty ones or not, each by its own rule."""
+        bounds = dict(zip(drafts, itertools.accumulate((len(d) + 1 for d in drafts.values()), initial=0), strict=False))
         by_choice: dict[TokenChoice, list[int]] = {}
-        for slot, active in enumerate(self.active):
-            by_choice.setdefault(active.request.rule.choice, []).append(slot)
+        for slot in drafts:
+            by_choice.setdefault(self.active[slot].request.rule.choice, []).append(slot)
         chosen: dict[int, list[Choice]] = {}
         for choice, slots in by_choice.items():
             theirs = logits
             if len(by_choice) > 1:
-                theirs = logits[[token for slot in slots for token in range(bounds[slot], bounds[slot + 1])]]
+                theirs = logits[[bounds[slot] + i for slot in slots for i in range(len(drafts[slot]) + 1)]]
             found = choice.choose(theirs, [self.active[slot].row for slot in slots], [drafts[slot] for slot in slots])
             chosen |= zip(slots, found, strict=True)
-        return [chosen[slot] for slot in range(len(self.active))]
+        return dict(sorted(chosen.items()))
 
-    def _follow(self, followed: Sequence[tuple[_Active, GenerationRequest]]) -> None:
-        """Goes on with the requests that follow ended ones, in their rows, from what the caches already hold."""
-        edited: list[tuple[int, Sequence[int], int | None]] = []
-        rest: list[tuple[int, Sequence[int], int | None]] = []
-        for old, request in followed:
-            slot, path = self.active.index(old), old.request.path
-            held = (*old.request.prompt, *old.row.tokens[:-1])
-            kept = kept_tokens(held, path, request.path)
-            prefix = old.prefix
-            while prefix is not None and prefix.end > kept:
-                prefix = prefix.parent
-                kept = prefix.end if prefix is not None else 0
-            self.active[slot] = self._start(old.index, request, prefix, old.response)
-            self.store.lengths[slot] = kept - (prefix.end if prefix is not None else 0)
-            tokens, edit = request.path.tokens, request.path.edited
-            boundary = request.path.boundary if edit is not None and edit >= kept else kept
-            if edit is not None and boundary > kept:
-                edited.append((slot, tokens[kept:boundary], edit - kept))
-            if tokens[boundary:]:
-                rest.append((slot, tokens[boundary:], None))
-        self._prefill_rows(edited)
-        self._prefill_rows(rest)
+    def _follow(self, old: _Active, request: GenerationRequest) -> None:
+        """Goes on with the request that follows an ended one, in its row, from what the cache already holds."""
+        slot, path = self.active.index(old), request.path
+        held = (*old.request.prompt, *old.row.tokens[:-1])
+        kept = kept_tokens(held, old.request.path, path)
+        prefix = old.prefix
+        while prefix is not None and prefix.end > kept:
+            prefix = prefix.parent
+            kept = prefix.end if prefix is not None else 0
+        self.active[slot] = row = self._start(old.index, request, prefix, old.response)
+        self.store.lengths[slot] = kept - (prefix.end if prefix is not None else 0)
+        if path.edited is not None and path.edited >= kept and path.boundary > kept:
+            row.pending.append(_Chunk(path.tokens[kept : path.boundary], path.edited - kept))
+            kept = path.boundary
+        if path.tokens[kept:]:
+            row.pending.append(_Chunk(path.tokens[kept:]))
 
-    def _drafts(self) -> list[list[int]]:
-        """What each row guesses, as much as one pass may hold."""
+    def _drafts(self, ready: Sequence[int]) -> dict[int, list[int]]:
+        """What each ready row guesses, as much as one pass may hold; all may guess about equally much."""
         room = self.most_tokens_fed - len(self.active)
-        drafts: list[list[int]] = [[] for _ in self.active]
-        for slot in sorted(range(len(self.active)), key=lambda slot: -self.active[slot].drafter.wanted):
-            active = self.active[slot]
-            most = min(room, active.request.rule.new_tokens - len(active.row.tokens) - 1)
-            if most > 0:
-                drafts[slot] = active.drafter.draft(most)
-                room -= len(drafts[slot])
-        return drafts
+        most = max(_FEWEST_DRAFTED, room // max(1, len(self.active)))
+        rows = {slot: self.active[slot] for slot in ready}
+        left = {slot: row.request.rule.new_tokens - len(row.row.tokens) - 1 for slot, row in rows.items()}
+        longest = {slot: max(0, min(most, left[slot])) for slot in rows}
+        return self.drafting.draft({slot: row.drafter for slot, row in rows.items()}, longest, room)
 
     def _take(self, slot: int, choices: Sequence[Choice], drafted: int) -> bool:
         """Takes chosen tokens into a row; returns whether its response ended. What was drafted wrongly is forgotten."""
         active = self.active[slot]
         rule = active.request.rule
         self.store.lengths[slot] -= drafted + 1 - len(choices)
-        active.drafter.judge(drafted, len(choices) - 1)
         active.drafter.extend([choice.token for choice in choices])
         for choice in choices:
             active.row.append(choice)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lm_eval_cachesteer.core.edit import CacheEdit
+from lm_eval_cachesteer.engine import decoding
 from lm_eval_cachesteer.engine.forward import PackedModel
 from lm_eval_cachesteer.errors import ArgumentError
 
@@ -101,6 +102,15 @@ def test_other_errors_are_not_taken_for_out_of_memory(llama, monkeypatch):
         decode(llama, [[1, 2, 3]], packed=packed)
 
 
+@pytest.mark.parametrize("most", [1, 25, 60])
+def test_prompts_that_exceed_a_pass_are_fed_in_several(case, most, monkeypatch):
+    """What does not fit into a decode step goes before it; what fits rides along."""
+    model, edit, prompts, lengths, expected = case
+    monkeypatch.setattr(decoding, "tokens_in_a_pass", lambda _: most)
+    found = decode(model, prompts, edit, rows=5, drafted=4, new_tokens=lengths)
+    assert [response.tokens for response in found] == expected
+
+
 class TestWork:
     """How much is computed: tokens fed, counted by a wrapped model."""
 
@@ -141,9 +151,16 @@ class TestWork:
             fed.clear()
             [response] = decode(model, [prompt], new_tokens=40, drafted=drafted)
             assert response.tokens == expected
-            passes[drafted] = len(fed) - 2  # one measures a token's memory, one is the prefill
+            passes[drafted] = len(fed) - 1  # one measures a token's memory; the first feeds the prompt as well
         assert passes[0] == 40
         assert passes[4] < 15
+
+    def test_a_prompt_rides_along_with_the_steps_of_other_rows(self, llama, fed):
+        """The third prompt takes the place of the first response, while the second row goes on decoding."""
+        prompts = [[1, 2, 3], [5, 6, 7], [*range(40, 60)]]
+        decode(llama, prompts, rows=2, new_tokens=[1, 30, 1], share=False)
+        assert fed[1:4] == [3 + 3, 20 + 1, 1]
+        assert len(fed) - 1 == 30
 
     def test_a_draft_never_runs_over_the_response_s_length(self, llama):
         prompt = [5, 6, 7, 8] * 5
