@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..core.edit import CacheEdit
-from .choosing import Choice, Row, TokenChoice
+from .choosing import Choice, TokenChoice
 from .compiled import COLUMNS, CompiledDecode
 from .drafting import Drafter, Drafting
 from .editing import edit_rows
 from .forward import PackedModel
 from .limits import Limits, tokens_in_a_pass, tokens_in_a_step
-from .passes import Feed
-from .prefixes import PrefixNode, pays, prefix_tree
+from .passes import Feed, in_passes
+from .prefixes import prefix_tree
 from .requests import GenerationRequest, Response, kept_tokens
+from .rows import ActiveRow, Chunk
 from .storage import RowStore, Segment, is_read_together
-
-Item = TypeVar("Item")
+from .waiting import WaitingPrompt, prefill_shared, waiting_prompts
 
 # Every row may guess so many tokens, and more where there are few: attention pads all rows to the longest guess.
 _FEWEST_DRAFTED = 2
@@ -101,96 +99,6 @@ def _occurrences(prompts: Sequence[tuple[int, ...]]) -> list[int]:
     return numbers
 
 
-@dataclass(eq=False)
-class _Shared:
-    """A shared node's keys and values while requests wait for them.
-
-    Attributes:
-        node: The node.
-        waiting: Requests not yet admitted that need it.
-        segment: Its keys and values, once they are computed.
-    """
-
-    node: PrefixNode
-    waiting: int
-    segment: Segment | None = None
-
-
-@dataclass(eq=False)
-class _Prompt:
-    """How one request is prefilled: shared nodes, first to last, then tokens of its own."""
-
-    index: int
-    shared: list[_Shared]
-    own: tuple[int, ...]
-    edited: int | None
-
-    @property
-    def shared_tokens(self) -> int:
-        """How many tokens lie in shared nodes."""
-        return sum(len(part.node.tokens) for part in self.shared)
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Tokens of a prompt that a row is fed at once.
-
-    Attributes:
-        tokens: The tokens.
-        edited: Which of them is edited once all are fed; None for none.
-    """
-
-    tokens: Sequence[int]
-    edited: int | None = None
-
-
-@dataclass(eq=False)
-class _Active:
-    """One row being decoded; its slot is its place among the active rows.
-
-    Attributes:
-        index: The request's number.
-        request: What is answered now: the request, or one that follows it.
-        prefix: The shared tokens before the row's own; None for none.
-        row: The response so far.
-        drafter: Guesses its next tokens.
-        before: The response to the request that this one follows.
-        pending: What is still to be fed of the prompt, before its last token.
-    """
-
-    index: int
-    request: GenerationRequest
-    prefix: Segment | None
-    row: Row
-    drafter: Drafter
-    before: Response | None = None
-    pending: deque[_Chunk] = field(default_factory=deque)
-
-    @property
-    def newest(self) -> int:
-        """The last token of prompt and response, the one to be fed next."""
-        return self.row.tokens[-1] if self.row.tokens else self.request.last
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the next pass yields its next token: no edit has to come before it."""
-        return not self.pending or (len(self.pending) == 1 and self.pending[0].edited is None)
-
-    @property
-    def next_chunk(self) -> Sequence[int]:
-        """What the prompt's next chunk holds; nothing where all is fed."""
-        return self.pending[0].tokens if self.pending else ()
-
-    def fed(self, draft: Sequence[int]) -> list[int]:
-        """What the next pass feeds: a pending chunk, then, if no edit comes before it, the newest token and a guess."""
-        return [*self.next_chunk, self.newest, *draft] if self.is_ready else [*self.next_chunk]
-
-    @property
-    def response(self) -> Response:
-        """What has been decoded."""
-        return Response(self.request, self.row.tokens, self.row.near_tie, self.before)
-
-
 class _Batch:
     """The rows in flight and the requests that wait, from a first admission to the last response."""
 
@@ -201,7 +109,7 @@ class _Batch:
         bytes_per_token = decoder.packed.bytes_per_token
         self.most_tokens = decoder.limits.kv_bytes // bytes_per_token
         tree = prefix_tree([request.path for request in requests], decoder.limits.share_prefixes)
-        self.waiting = deque(_prompts(tree))
+        self.waiting = deque(waiting_prompts(tree))
         lengths = [self._held_by_row(prompt) for prompt in self.waiting]
         self.columns = max(n + _later(requests[p.index]) for n, p in zip(lengths, self.waiting, strict=True))
         first = min(self.columns, _COLUMNS_AT_FIRST + max(lengths))
@@ -214,7 +122,7 @@ class _Batch:
         self.most_tokens_fed = tokens_in_a_step(decoder.packed.device, self.slots) if drafts else self.slots
         self.store = RowStore(self.slots, first, self.columns)
         self.drafting = Drafting()
-        self.active: list[_Active] = []
+        self.active: list[ActiveRow] = []
 
     def running(self) -> AbstractContextManager[None]:
         """The context of the whole run."""
@@ -227,10 +135,11 @@ class _Batch:
 
     def admit(self) -> None:
         """Gives free slots to waiting requests, and computes what they share."""
-        admitted: list[_Prompt] = []
+        admitted: list[WaitingPrompt] = []
         while self.waiting and len(self.active) + len(admitted) < self.slots and self._fits(admitted, self.waiting[0]):
             admitted.append(self.waiting.popleft())
-        self._prefill_shared(admitted)
+        decoder = self.decoder
+        prefill_shared(decoder.packed, decoder.edit, admitted, decoder.most_prefilled)
         for prompt in admitted:
             prefix = prompt.shared[-1].segment if prompt.shared else None
             self.store.lengths[len(self.active)] = 0
@@ -239,7 +148,7 @@ class _Batch:
                 prefix = None
             row = self._start(prompt.index, self.requests[prompt.index], prefix)
             if prompt.own:
-                row.pending.append(_Chunk(prompt.own, prompt.edited))
+                row.pending.append(Chunk(prompt.own, prompt.edited))
             self.active.append(row)
             for shared in prompt.shared:
                 shared.waiting -= 1
@@ -248,20 +157,20 @@ class _Batch:
 
     def _start(
         self, index: int, request: GenerationRequest, prefix: Segment | None, before: Response | None = None
-    ) -> _Active:
+    ) -> ActiveRow:
         row = request.rule.choice.row(request.prompt, self.numbers[index])
         drafter = Drafter(request.prompt, request.rule.most_drafted, self.drafting)
-        return _Active(index, request, prefix, row, drafter, before)
+        return ActiveRow(index, request, prefix, row, drafter, before)
 
-    def _is_copied(self, prompt: _Prompt) -> bool:
+    def _is_copied(self, prompt: WaitingPrompt) -> bool:
         """Whether a row gets its own copy of what it shares, which is faster to read where little is shared."""
         return self.decoder.compiled is not None or not is_read_together(prompt.shared_tokens)
 
-    def _held_by_row(self, prompt: _Prompt) -> int:
+    def _held_by_row(self, prompt: WaitingPrompt) -> int:
         """Tokens of a prompt that lie in its row."""
         return len(prompt.own) + (prompt.shared_tokens if self._is_copied(prompt) else 0)
 
-    def _fits(self, admitted: Sequence[_Prompt], prompt: _Prompt) -> bool:
+    def _fits(self, admitted: Sequence[WaitingPrompt], prompt: WaitingPrompt) -> bool:
         """Whether the shared tokens that a further request needs fit beside those in use."""
         if not self.active and not admitted:
             return True
@@ -275,38 +184,6 @@ class _Batch:
             if shared.segment is None
         }
         return self.slots * self.columns + sum(held.values()) + sum(missing.values()) <= self.most_tokens
-
-    def _prefill_shared(self, prompts: Sequence[_Prompt]) -> None:
-        """Computes the shared nodes that these requests need, parents first, several in one pass."""
-        for depth in range(max((len(prompt.shared) for prompt in prompts), default=0)):
-            needed: dict[_Shared, Segment | None] = {}
-            for prompt in prompts:
-                if depth < len(prompt.shared) and prompt.shared[depth].segment is None:
-                    needed[prompt.shared[depth]] = prompt.shared[depth - 1].segment if depth else None
-            in_order = sorted(needed, key=lambda shared: -len(shared.node.tokens))
-            for chunk in self._passes(in_order, lambda shared: len(shared.node.tokens)):
-                store = RowStore(len(chunk), max(len(shared.node.tokens) for shared in chunk))
-                feeds = [Feed(shared.node.tokens, slot, needed[shared]) for slot, shared in enumerate(chunk)]
-                edits = [(slot, s.node.edited) for slot, s in enumerate(chunk) if s.node.edited is not None]
-                self.decoder.packed.feed(store, feeds, wanted=())
-                self._edit(store, edits)
-                for slot, shared in enumerate(chunk):
-                    shared.segment = store.segment(slot, needed[shared])
-
-    def _edit(self, store: RowStore, tokens: Sequence[tuple[int, int]]) -> None:
-        if self.decoder.edit is not None:
-            edit_rows(self.decoder.edit, store, tokens)
-
-    def _passes(self, items: Sequence[Item], length: Callable[[Item], int]) -> Iterator[list[Item]]:
-        """Splits items into passes of at most `most_prefilled` tokens, one item at least."""
-        chunk: list[Item] = []
-        for item in items:
-            if chunk and sum(map(length, chunk)) + length(item) > self.decoder.most_prefilled:
-                yield chunk
-                chunk = []
-            chunk.append(item)
-        if chunk:
-            yield chunk
 
     # Decoding ---------------------------------------------------------------------------------------------------
 
@@ -342,7 +219,8 @@ class _Batch:
         while sum(len(row.next_chunk) for row in self.active) > most:
             rows = [(slot, row.next_chunk) for slot, row in enumerate(self.active) if row.next_chunk]
             in_order = sorted(rows, key=lambda entry: -len(entry[1]))
-            self._feed(dict(next(self._passes(in_order, lambda entry: len(entry[1])))), ())
+            fitting = next(in_passes(in_order, lambda entry: len(entry[1]), self.decoder.most_prefilled))
+            self._feed(dict(fitting), ())
 
     def _feed(self, tokens: Mapping[int, Sequence[int]], wanted: Sequence[int]) -> Tensor:
         """Feeds rows by slot, with the pending part of a prompt that they begin with and its edit; returns logits."""
@@ -350,7 +228,9 @@ class _Batch:
         feeds = [Feed(fed, slot, self.active[slot].prefix) for slot, fed in tokens.items()]
         logits = self.decoder.packed.feed(self.store, feeds, wanted)
         chunks = {slot: self.active[slot].pending.popleft() for slot in tokens if self.active[slot].pending}
-        self._edit(self.store, [(slot, held[slot] + c.edited) for slot, c in chunks.items() if c.edited is not None])
+        if self.decoder.edit is not None:
+            edited = [(slot, held[slot] + c.edited) for slot, c in chunks.items() if c.edited is not None]
+            edit_rows(self.decoder.edit, self.store, edited)
         return logits
 
     def _choose(self, logits: Tensor, drafts: Mapping[int, Sequence[int]]) -> dict[int, list[Choice]]:
@@ -368,7 +248,7 @@ class _Batch:
             chosen |= zip(slots, found, strict=True)
         return dict(sorted(chosen.items()))
 
-    def _follow(self, old: _Active, request: GenerationRequest) -> None:
+    def _follow(self, old: ActiveRow, request: GenerationRequest) -> None:
         """Goes on with the request that follows an ended one, in its row, from what the cache already holds."""
         slot, path = self.active.index(old), request.path
         held = (*old.request.prompt, *old.row.tokens[:-1])
@@ -380,10 +260,10 @@ class _Batch:
         self.active[slot] = row = self._start(old.index, request, prefix, old.response)
         self.store.lengths[slot] = kept - (prefix.end if prefix is not None else 0)
         if path.edited is not None and path.edited >= kept and path.boundary > kept:
-            row.pending.append(_Chunk(path.tokens[kept : path.boundary], path.edited - kept))
+            row.pending.append(Chunk(path.tokens[kept : path.boundary], path.edited - kept))
             kept = path.boundary
         if path.tokens[kept:]:
-            row.pending.append(_Chunk(path.tokens[kept:]))
+            row.pending.append(Chunk(path.tokens[kept:]))
 
     def _drafts(self, ready: Sequence[int]) -> dict[int, list[int]]:
         """What each ready row guesses, as much as one pass may hold; all may guess about equally much."""
@@ -418,20 +298,3 @@ class _Batch:
 def _later(request: GenerationRequest) -> int:
     """Most tokens that a row will hold beyond the prompt, about so for requests that others follow."""
     return request.rule.new_tokens + request.later_tokens
-
-
-def _prompts(tree: PrefixNode) -> list[_Prompt]:
-    """The requests in the order of the tree, each with its shared nodes and its own tokens.
-
-    A leaf is shared if several requests end there (repeats of a prompt) and it pays; inner nodes always are.
-    """
-    shared: dict[PrefixNode, _Shared] = {}
-    prompts = []
-    for chain in tree.chains():
-        leaf = chain[-1]
-        own = leaf if not leaf.children and not (len(leaf.members) > 1 and pays(leaf)) else None
-        nodes = [node for node in chain if node is not own and node.tokens]
-        parts = [shared.setdefault(node, _Shared(node, waiting=node.users)) for node in nodes]
-        for index in leaf.members:
-            prompts.append(_Prompt(index, parts, own.tokens if own else (), own.edited if own else None))
-    return prompts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from .attention import Partial, Scoring, attend, blocks_of, causal_kernel
 from .storage import RowStore, Segment, on_device
+
+Item = TypeVar("Item")
 
 # Rows attend to their own tokens together, padded to the longest; shorter ones than this share of it go apart.
 _SIMILAR_LENGTH = 0.75
@@ -291,6 +294,20 @@ class Pass:
             return _joined((getattr(part, name)[0] for part in parts), 2).flatten(0, 1)
 
         return Partial(flat("output"), flat("maximum"), flat("total"))
+
+
+def in_passes(items: Iterable[Item], length: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
+    """Splits items, in order, into passes of at most so many tokens, one item at least."""
+    chunk: list[Item] = []
+    tokens = 0
+    for item in items:
+        if chunk and tokens + length(item) > most:
+            yield chunk
+            chunk, tokens = [], 0
+        chunk.append(item)
+        tokens += length(item)
+    if chunk:
+        yield chunk
 
 
 def additive(allowed: Tensor) -> Tensor:
