@@ -1,14 +1,14 @@
 """The model arguments of `hf-cachesteer` beside those of HFLM, checked before anything is loaded."""
 
 import inspect
-import sys
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any, TypeGuard
+from typing import Any
 
 from lm_eval.models.huggingface import HFLM
 from transformers import PreTrainedModel
 
+from ..core.checks import is_number, is_whole
 from ..core.selection import HEADS_HELP, LAYERS_HELP
 from ..core.tokens import unescape
 from ..errors import ArgumentError
@@ -80,15 +80,15 @@ class SteeringArguments:
     def __post_init__(self) -> None:
         checks = {
             "vectors": self.vectors is None or (isinstance(self.vectors, str) and bool(self.vectors.strip())),
-            "c_keys": self.c_keys is None or _is_number(self.c_keys),
-            "c_values": self.c_values is None or _is_number(self.c_values),
+            "c_keys": self.c_keys is None or is_number(self.c_keys),
+            "c_values": self.c_values is None or is_number(self.c_values),
             "layers": _is_layers(self.layers),
-            "heads": isinstance(self.heads, str) or _is_whole(self.heads),
+            "heads": isinstance(self.heads, str) or is_whole(self.heads),
             "offset_token": self.offset_token is None
             or (isinstance(self.offset_token, str) and self.offset_token != ""),
-            "position": _is_whole(self.position),
+            "position": is_whole(self.position),
             "answer_prompt": self.answer_prompt is None or isinstance(self.answer_prompt, str),
-            "answer_tokens": _is_whole(self.answer_tokens) and self.answer_tokens >= 1,
+            "answer_tokens": is_whole(self.answer_tokens) and self.answer_tokens >= 1,
             "answer_stage": self.answer_stage in ANSWER_STAGES,
             "steer_loglikelihood": isinstance(self.steer_loglikelihood, bool),
         }
@@ -144,10 +144,10 @@ class EngineArguments:
     def __post_init__(self) -> None:
         checks = {
             "engine": self.engine in ENGINES,
-            "kv_memory": self.kv_memory is None or (_is_number(self.kv_memory) and self.kv_memory > 0),
+            "kv_memory": self.kv_memory is None or (is_number(self.kv_memory) and self.kv_memory > 0),
             "share_prefixes": isinstance(self.share_prefixes, bool),
             "compile": isinstance(self.compile, bool),
-            "draft_tokens": self.draft_tokens == "auto" or (_is_whole(self.draft_tokens) and self.draft_tokens >= 0),
+            "draft_tokens": self.draft_tokens == "auto" or (is_whole(self.draft_tokens) and self.draft_tokens >= 0),
         }
         _refuse(self, checks)
 
@@ -216,16 +216,7 @@ def refuse_unknown(unknown: list[str], ours: list[str], theirs: set[str], model:
         )
 
 
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max  # a whole number can be larger
-
-
-def _is_whole(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_layers(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return bool(value) and all(_is_whole(layer) and layer >= 0 for layer in value)
-    return _is_whole(value) or (isinstance(value, str) and value != "")
+        return bool(value) and all(is_whole(layer) and layer >= 0 for layer in value)
+    return is_whole(value) or (isinstance(value, str) and value != "")

@@ -120,20 +120,11 @@ class CacheSteerLM(Steered, HFLM):
         if self.plan.edit is not None:
             check_chunks(self.config, self.max_length)
 
-    def steer(self, arguments: SteeringArguments) -> None:
-        """Steers what comes next by other arguments; the model stays loaded, interventions are counted anew.
-
-        Raises:
-            ArgumentError: A setting is out of range for this model.
-            VectorFileError: The vector file is missing or damaged.
-            VectorMismatchError: The vectors do not fit the model.
-        """
-        self.arguments = arguments
+    def _plan_anew(self) -> None:
         self._resolve_plan(self._model_name)
         self._check_chunks()
         if is_split(self.model):
             self._take_part()
-        self._count_anew()
         self._counts_of_ranks = None
 
     # Processes --------------------------------------------------------------------------------------------------

@@ -29,6 +29,22 @@ class Steered:
     _max_length: int | None
     _chat_checked: bool
 
+    def steer(self, arguments: SteeringArguments) -> None:
+        """Steers what comes next by other arguments; the model stays loaded, interventions are counted anew.
+
+        Raises:
+            ArgumentError: A setting is out of range for this model.
+            VectorFileError: The vector file is missing or damaged.
+            VectorMismatchError: The vectors do not fit the model.
+        """
+        self.arguments = arguments
+        self._plan_anew()
+        self._count_anew()
+
+    def _plan_anew(self) -> None:
+        """Resolves the arguments for the model that is loaded."""
+        raise NotImplementedError
+
     def _count_anew(self) -> None:
         self.counts = InterventionCounts()
         self._chat_checked = False

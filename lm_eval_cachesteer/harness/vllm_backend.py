@@ -79,31 +79,20 @@ class VLLMCacheSteerLM(Steered, _harness.VLLM):
                 revision=arguments.get("tokenizer_revision"),
             )
         self._edits = TemporaryDirectory(prefix="cachesteer-")
-        self._resolve_plan()
+        self._plan_anew()
+        self._count_anew()
         super().__init__(self._model_name, **arguments, **engine_arguments(Path(self._edits.name)))
         remember_tokenizer(self.tokenizer)
 
-    def _resolve_plan(self) -> None:
+    def _plan_anew(self) -> None:
         """Resolves the vectors and lays their sum where the engine finds it, under the hash of its tensors."""
         self.plan = SteeringPlan.resolve(self.arguments, self.architecture, self.model_id, self.tokenizer)
-        self._count_anew()
         edit = self.plan.edit
         if edit is not None:
             metadata = VectorMetadata(kind="edit", model_id=self.model_id, architecture=self.architecture)
             vectors = SteeringVectors(edit.keys, edit.values, metadata)
             self._settings = replace(_AS_THEY_ARE, vectors=vectors.sha256)
             vectors.save(Path(self._edits.name) / f"{vectors.sha256}.safetensors")
-
-    def steer(self, arguments: SteeringArguments) -> None:
-        """Steers what comes next by other arguments; the engine stays, interventions are counted anew.
-
-        Raises:
-            ArgumentError: A setting is out of range for this model.
-            VectorFileError: The vector file is missing or damaged.
-            VectorMismatchError: The vectors do not fit the model.
-        """
-        self.arguments = arguments
-        self._resolve_plan()
 
     # Answering --------------------------------------------------------------------------------------------------
 

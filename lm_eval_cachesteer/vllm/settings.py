@@ -1,11 +1,11 @@
 """What a request says of its steering, as flat values in `SamplingParams.extra_args` (`vllm_xargs` over HTTP)."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
+from ..core.checks import is_number, is_whole
 from ..core.selection import HEADS_HELP, LAYERS_HELP
 from ..errors import ArgumentError
 
@@ -54,13 +54,13 @@ class SteeringSettings:
     def __post_init__(self) -> None:
         checks = {
             "vectors": isinstance(self.vectors, str) and bool(self.vectors.strip()),
-            "c_keys": self.c_keys is None or _is_number(self.c_keys),
-            "c_values": self.c_values is None or _is_number(self.c_values),
-            "layers": _is_whole(self.layers) or (isinstance(self.layers, str) and bool(self.layers)),
-            "heads": _is_whole(self.heads) or isinstance(self.heads, str),
-            "position": _is_whole(self.position),
+            "c_keys": self.c_keys is None or is_number(self.c_keys),
+            "c_values": self.c_values is None or is_number(self.c_values),
+            "layers": _is_index(self.layers) or (isinstance(self.layers, str) and bool(self.layers)),
+            "heads": _is_index(self.heads) or isinstance(self.heads, str),
+            "position": _is_index(self.position),
             "offset": self.offset in OFFSETS,
-            "cached": self.cached is None or (_is_whole(self.cached) and self.cached >= 1),
+            "cached": self.cached is None or (_is_index(self.cached) and self.cached >= 1),
         }
         for name, is_allowed in checks.items():
             if not is_allowed:
@@ -97,10 +97,5 @@ def _argument(name: str) -> str:
     return KEY if name == "vectors" else f"{_PREFIX}{name}"
 
 
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max  # a whole number can be larger
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+def _is_index(value: Any) -> bool:
+    return is_whole(value) and abs(value) < _LARGEST
