@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Packed weights are a further copy of the weights for each number of rows; what finds no room is run as it is.
+# Packed weights are a further copy of the weights for each number of rows, about twice as large as the weights
+# themselves; what finds no room is run as it is.
 _SHARE_OF_FREE_MEMORY = 0.25
+_TIMES_AS_LARGE = 2
 # With more rows the rearrangement no longer matters; with fewer a matrix is read as it is.
 _MOST_ROWS = 64
 _FEWEST_ROWS = 4
@@ -68,7 +70,7 @@ def packable_sizes(model: nn.Module, rows: int) -> list[int]:
     if not _FEWEST_ROWS <= rows <= _MOST_ROWS or not layers or not hasattr(torch.ops.mkl, "_mkl_linear"):
         return []
     sizes = sorted({-(-most // _MULTIPLE) * _MULTIPLE for most in (rows, rows // 2)}, reverse=True)
-    needed = sum(layer.weight.numel() * layer.weight.element_size() for layer in layers)
+    needed = _TIMES_AS_LARGE * sum(layer.weight.numel() * layer.weight.element_size() for layer in layers)
     return sizes[: int(_SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available / needed)]
 
 

@@ -56,10 +56,10 @@ def test_what_cannot_be_packed_is_left_alone():
 
 @pytest.mark.parametrize(
     ("rows", "free_copies", "sizes"),
-    [(40, 9, [40, 24]), (40, 7, [40]), (40, 3, []), (16, 9, [16, 8]), (5, 9, [8]), (64, 100, [64, 32])],
+    [(40, 17, [40, 24]), (40, 15, [40]), (40, 7, []), (16, 17, [16, 8]), (5, 17, [8]), (64, 100, [64, 32])],
 )
 def test_as_many_sizes_are_packed_as_there_is_memory_for(rows, free_copies, sizes, monkeypatch):
-    """A quarter of the free memory may be taken."""
+    """A quarter of the free memory may be taken; packed, weights are twice as large."""
     layer = nn.Linear(8, 8)
     free = SimpleNamespace(available=free_copies * layer.weight.numel() * 4)
     monkeypatch.setattr(packing.psutil, "virtual_memory", lambda: free)
