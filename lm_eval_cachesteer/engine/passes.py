@@ -203,11 +203,7 @@ class Pass:
     """
 
     def __init__(
-        self,
-        store: RowStore,
-        feeds: Sequence[Feed],
-        device: torch.device,
-        filled: Callable[[int], int] = lambda tokens: tokens,
+        self, store: RowStore, feeds: Sequence[Feed], device: torch.device, filled: Callable[[int], int]
     ) -> None:
         self.store = store
         counts = [len(feed.tokens) for feed in feeds]
